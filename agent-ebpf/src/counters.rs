@@ -1,0 +1,88 @@
+//! The kernel's own books: per-CPU counters, independent of the ring buffer.
+
+/// Index of a per-CPU counter of [`crate::Leg::Server`]; add [`LEG_STRIDE`] for the client leg.
+///
+/// `seen = recorded + lost + open`: every request line counts once as seen, and later once as recorded or as
+/// lost at one stage; what is neither is still open.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Request lines that passed.
+    Seen = 0,
+    /// Records with status 0.
+    RecordedNone = 1,
+    /// Records with a status of 100 to 199.
+    Recorded1xx = 2,
+    /// Records with a status of 200 to 299.
+    Recorded2xx = 3,
+    /// Records with a status of 300 to 399.
+    Recorded3xx = 4,
+    /// Records with a status of 400 to 499.
+    Recorded4xx = 5,
+    /// Records with a status of 500 to 599.
+    Recorded5xx = 6,
+    /// Records with any other status.
+    RecordedOther = 7,
+    /// Lost: the ring buffer was full.
+    LostRing = 8,
+    /// Lost: more requests were pending on one connection than it has places for.
+    LostPending = 9,
+    /// Lost: the connection's thread was lost before the answer ended.
+    LostResync = 10,
+    /// Times that a connection's thread was lost.
+    Resyncs = 11,
+    /// Connections that speak HTTP/1.
+    ConnHttp1 = 12,
+    /// Connections that speak TLS.
+    ConnTls = 13,
+    /// Connections that speak HTTP/2 in the clear.
+    ConnHttp2 = 14,
+    /// Connections that speak anything else, or that were upgraded or tunnelled.
+    ConnOpaque = 15,
+    /// Connections for which the kernel had no memory to spare.
+    NoStorage = 16,
+}
+
+/// Counters of one leg.
+pub const LEG_STRIDE: u32 = 32;
+/// Counters in all.
+pub const COUNTERS: u32 = 2 * LEG_STRIDE;
+
+impl Counter {
+    /// The stages at which a request can be lost, as the `stage` label names them.
+    pub const LOST: [(Self, &'static str); 3] =
+        [(Self::LostRing, "ring"), (Self::LostPending, "pending"), (Self::LostResync, "resync")];
+
+    /// Counters of requests that became a record.
+    pub const RECORDED: [Self; 7] = [
+        Self::RecordedNone,
+        Self::Recorded1xx,
+        Self::Recorded2xx,
+        Self::Recorded3xx,
+        Self::Recorded4xx,
+        Self::Recorded5xx,
+        Self::RecordedOther,
+    ];
+
+    /// The counter that a record of this status adds to.
+    pub const fn recorded(status: u16) -> Self {
+        match status {
+            0 => Self::RecordedNone,
+            100..200 => Self::Recorded1xx,
+            200..300 => Self::Recorded2xx,
+            300..400 => Self::Recorded3xx,
+            400..500 => Self::Recorded4xx,
+            500..600 => Self::Recorded5xx,
+            _ => Self::RecordedOther,
+        }
+    }
+
+    /// Place in the array of counters.
+    pub const fn index(self, leg: crate::Leg) -> u32 {
+        self as u32
+            + match leg {
+                crate::Leg::Server => 0,
+                crate::Leg::Client => LEG_STRIDE,
+            }
+    }
+}
