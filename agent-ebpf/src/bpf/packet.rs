@@ -1,0 +1,77 @@
+//! IP and TCP headers: where a packet's payload lies, and how TCP numbers it.
+
+use aya_ebpf::bindings::__sk_buff;
+use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
+use hosp_agent_ebpf::machine::Segment;
+
+const ETH_P_IP: u32 = 0x0800u16.to_be() as u32;
+const ETH_P_IPV6: u32 = 0x86ddu16.to_be() as u32;
+const IPV6_HEADER: u32 = 40;
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+
+/// A TCP segment within a packet.
+pub struct Packet {
+    /// Its payload.
+    pub segment: Segment,
+    flags: u8,
+}
+
+impl Packet {
+    /// Whether the sender sends nothing after this.
+    #[inline(always)]
+    pub fn fin(&self) -> bool {
+        self.flags & FIN != 0
+    }
+
+    /// Whether the connection is reset.
+    #[inline(always)]
+    pub fn rst(&self) -> bool {
+        self.flags & RST != 0
+    }
+
+    /// Whether there is anything to see: data, or an end.
+    #[inline(always)]
+    pub fn matters(&self) -> bool {
+        (self.segment.len > 0 || self.flags & (FIN | RST) != 0) && self.flags & SYN == 0
+    }
+}
+
+/// The TCP segment in `skb`, which begins with its IP header; nothing when it is cut short.
+///
+/// # Safety
+/// `skb` is the context of a cgroup_skb program, for a TCP socket.
+#[inline(always)]
+pub unsafe fn parse(skb: *mut __sk_buff) -> Option<Packet> {
+    // SAFETY: fields of the context.
+    let (protocol, len) = unsafe { ((*skb).protocol, (*skb).len) };
+    let tcp_at = match protocol {
+        ETH_P_IP => {
+            // SAFETY: the caller vouches for the context.
+            let [version] = unsafe { load::<1>(skb, 0) }?;
+            u32::from(version & 15) * 4
+        }
+        // Extension headers between IPv6 and TCP do not occur on sockets' own traffic.
+        ETH_P_IPV6 => IPV6_HEADER,
+        _ => return None,
+    };
+    // SAFETY: the caller vouches for the context.
+    let tcp = unsafe { load::<16>(skb, tcp_at) }?;
+    let offset = tcp_at + u32::from(tcp[12] >> 4) * 4;
+    let seq = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
+    let len = if len > offset { len - offset } else { 0 };
+    Some(Packet { segment: Segment { seq, offset, len }, flags: tcp[13] })
+}
+
+/// `N` bytes of the packet from `at` on.
+///
+/// # Safety
+/// As for [`parse`].
+#[inline(always)]
+unsafe fn load<const N: usize>(skb: *mut __sk_buff, at: u32) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // SAFETY: the helper writes N bytes to where N bytes are.
+    let failed = unsafe { bpf_skb_load_bytes(skb.cast(), at, bytes.as_mut_ptr().cast(), N as u32) };
+    (failed == 0).then_some(bytes)
+}

@@ -1,0 +1,444 @@
+//! The HTTP/1 state machine: finds heads, framing and message ends in the bytes of one direction
+//! (RFC 9112), however they are cut into segments.
+//!
+//! A run takes one segment: [`Machine::admit`] says whether its bytes need looking at, [`Machine::step`] is
+//! called until it says [`Step::Done`], and [`Machine::settle`] closes the run. Each step does a bounded
+//! piece of work, so that the kernel can drive it with `bpf_loop`; natively a plain loop does.
+
+mod answers;
+mod head;
+mod requests;
+mod start_line;
+
+pub use answers::Answers;
+pub use requests::Requests;
+
+use crate::conn::{Direction, Facts, Pending, State, epoch};
+use crate::shared::Shared;
+use crate::window::{CARRY, LOAD, STRIDE, Window};
+use crate::{Counter, Record};
+
+/// Bytes kept of a line that is skipped, where its end still matters: ` HTTP/1.1` and a CR.
+const LONG_KEEP: u32 = 16;
+
+/// Most steps that a segment of `len` bytes takes: every step consumes a byte, or loads, or ends.
+pub const fn max_steps(len: u32) -> u32 {
+    2 * len + 64
+}
+
+/// Whether `first`, eight bytes, begin a request line with a registered method.
+#[inline(always)]
+pub fn is_request(first: u64) -> bool {
+    start_line::known_method(first).is_some()
+}
+
+/// One segment's payload as TCP numbers it.
+#[derive(Clone, Copy, Debug)]
+pub struct Segment {
+    /// Sequence number of its first byte.
+    pub seq: u32,
+    /// Where it begins in what [`Host::load`] reads.
+    pub offset: u32,
+    /// Bytes.
+    pub len: u32,
+}
+
+/// What the connection says of itself at this moment.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tcp {
+    /// Smoothed round-trip time in microseconds.
+    pub srtt_us: u32,
+    /// Segments sent again so far.
+    pub retransmits: u32,
+}
+
+/// What the machine needs from where it runs.
+pub trait Host {
+    /// Copies `len` bytes from `offset` of the packet into the window at `at`. False when that fails.
+    ///
+    /// `at` is at most [`CARRY`], `len` is 1 to [`LOAD`].
+    fn load(&mut self, window: &mut Window, at: u32, offset: u32, len: u32) -> bool;
+    /// Adds one to a counter of this connection's leg.
+    fn count(&mut self, counter: Counter);
+    /// Sends one record, written by `fill`. False when there is no room.
+    fn emit(&mut self, fill: impl FnOnce(&mut Record)) -> bool;
+    /// What the connection says of itself.
+    fn tcp(&self) -> Tcp;
+    /// Now, in nanoseconds of `CLOCK_MONOTONIC`.
+    fn now_ns(&self) -> u64;
+}
+
+/// Where a run stands. Lies in memory that the kernel's verifier knows nothing about, so that every step looks
+/// the same to it.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Cursor {
+    /// Where the line under way begins in the window.
+    start: u32,
+    /// Up to where it was searched for its end.
+    scan: u32,
+    /// Where the loaded bytes end.
+    end: u32,
+    /// Where the next byte to load lies in the packet.
+    offset: u32,
+    /// Bytes of the segment that are not loaded yet.
+    left: u32,
+}
+
+/// Memory that a run works in.
+#[repr(C)]
+#[derive(Default)]
+pub struct Scratch {
+    /// Where the run stands.
+    pub cursor: Cursor,
+    /// What it looks at.
+    pub window: Window,
+}
+
+/// Whether a run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Call [`Machine::step`] again.
+    More,
+    /// All bytes are taken in.
+    Done,
+}
+
+/// What differs between the direction of requests and that of answers.
+pub trait Side: Sized {
+    /// Whether `first`, the eight bytes that open a segment, begin a message for certain enough to find the
+    /// place again.
+    fn certain<H: Host>(m: &Machine<'_, Self, H>, first: u64) -> bool;
+    /// Whether `byte` can begin a start line.
+    fn opens(byte: u8) -> bool;
+    /// Takes in what a start line that goes on beyond the window begins with. False: it is none.
+    fn start_prefix<H: Host>(m: &mut Machine<'_, Self, H>, start: u32) -> bool;
+    /// Takes in the end of a start line whose beginning [`Side::start_prefix`] took in. False: it is none.
+    fn start_end<H: Host>(m: &mut Machine<'_, Self, H>, eol: u32) -> bool;
+    /// The line is no start line: the direction speaks something else.
+    fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, start: u32);
+    /// The head has ended: decides what follows (RFC 9112 §6.3).
+    fn head_end<H: Host>(m: &mut Machine<'_, Self, H>);
+    /// The place in this direction, or in the other, was lost.
+    fn lost<H: Host>(m: &mut Machine<'_, Self, H>);
+    /// The message has ended.
+    fn message_end<H: Host>(m: &mut Machine<'_, Self, H>);
+}
+
+/// One direction of one connection, and a segment of it.
+pub struct Machine<'a, S, H> {
+    /// Who and where.
+    pub facts: &'a Facts,
+    /// The connection's epoch.
+    pub epoch: &'a Shared,
+    /// This direction.
+    pub dir: &'a mut Direction,
+    /// The queue between the two directions.
+    pub pending: &'a Pending,
+    /// Memory to work in.
+    pub scratch: &'a mut Scratch,
+    /// Where it runs.
+    pub host: &'a mut H,
+    /// Which side this is.
+    pub side: core::marker::PhantomData<S>,
+}
+
+impl<S: Side, H: Host> Machine<'_, S, H> {
+    /// Places `segment` in the direction. True when its bytes need steps; false when that was all.
+    ///
+    /// Old bytes are passed over, a hole within a body is bridged (its length is known), any other hole loses
+    /// the place.
+    #[inline(always)]
+    pub fn admit(&mut self, segment: Segment) -> bool {
+        self.notice_loss();
+        if segment.len == 0 || self.dir.state() == State::Opaque {
+            return false;
+        }
+        if self.dir.state() == State::Unsynced && !self.find_place(segment) {
+            return false;
+        }
+        let mut ahead = self.dir.next_seq.wrapping_sub(segment.seq);
+        if ahead.cast_signed() < 0 {
+            if !self.bridge(ahead.wrapping_neg()) {
+                self.lose();
+                return false;
+            }
+            ahead = 0;
+        }
+        if ahead >= segment.len {
+            return false;
+        }
+        let left = segment.len - ahead;
+        self.dir.next_seq = segment.seq.wrapping_add(segment.len);
+        if self.dir.in_body() && (self.dir.state() == State::UntilClose || self.dir.skip > u64::from(left)) {
+            // The common case of a large body: nobody needs to see these bytes.
+            self.dir.skip = self.dir.skip.wrapping_sub(u64::from(left));
+            self.dir.bytes += u64::from(left);
+            return false;
+        }
+        let carried = u32::from(self.dir.carried_len);
+        if carried > 0 {
+            self.scratch.window.restore(&self.dir.carried);
+            self.dir.carried_len = 0;
+        }
+        self.scratch.cursor = Cursor {
+            start: 0,
+            scan: carried,
+            end: carried,
+            offset: segment.offset.wrapping_add(ahead),
+            left,
+        };
+        true
+    }
+
+    /// Does one bounded piece of work.
+    #[inline(always)]
+    pub fn step(&mut self) -> Step {
+        match self.dir.state() {
+            State::Body | State::ChunkData => self.skip_body(),
+            State::Start | State::Header | State::ChunkSize | State::Trailer => self.line(),
+            State::UntilClose => {
+                let Cursor { start, end, left, .. } = self.scratch.cursor;
+                self.dir.bytes += u64::from(end.wrapping_sub(start)) + u64::from(left);
+                Step::Done
+            }
+            State::Unsynced | State::Opaque => Step::Done,
+        }
+    }
+
+    /// The place in this direction is lost, and with it which answer belongs to which request.
+    #[inline(always)]
+    pub fn lose(&mut self) {
+        self.host.count(Counter::Resyncs);
+        self.epoch.add(1);
+        self.notice_loss();
+    }
+
+    /// Starts from nothing when this or the other direction has lost its place since the last run.
+    #[inline(always)]
+    fn notice_loss(&mut self) {
+        let epoch = epoch(self.epoch);
+        if self.dir.epoch != epoch {
+            self.dir.epoch = epoch;
+            if self.dir.state() != State::Opaque {
+                self.dir.expect(State::Unsynced);
+            }
+            self.reset_message();
+            S::lost(self);
+        }
+    }
+
+    /// Forgets the message under way.
+    #[inline(always)]
+    fn reset_message(&mut self) {
+        self.dir.bytes = 0;
+        self.dir.start_ns = 0;
+        self.dir.framing = 0;
+        self.dir.length = 0;
+        self.dir.status = 0;
+        self.dir.long = 0;
+        self.dir.carried_len = 0;
+    }
+
+    /// Looks whether `segment` begins a message for certain.
+    #[inline(always)]
+    fn find_place(&mut self, segment: Segment) -> bool {
+        if segment.len < 8 || !self.host.load(&mut self.scratch.window, 0, segment.offset, 8) {
+            return false;
+        }
+        let first = self.scratch.window.word(0);
+        if !S::certain(self, first) {
+            return false;
+        }
+        self.dir.open(segment.seq);
+        self.dir.tentative = 1;
+        true
+    }
+
+    /// Passes over `gap` bytes that were not seen, if they are certain to be body.
+    #[inline(always)]
+    fn bridge(&mut self, gap: u32) -> bool {
+        let gap = u64::from(gap);
+        match self.dir.state() {
+            State::Body | State::ChunkData if self.dir.skip >= gap => self.dir.skip -= gap,
+            State::UntilClose => {}
+            _ => return false,
+        }
+        self.dir.bytes += gap;
+        true
+    }
+
+    /// Takes in as much of a body, or chunk, as there is.
+    #[inline(always)]
+    fn skip_body(&mut self) -> Step {
+        let Cursor { start, end, left, .. } = self.scratch.cursor;
+        let loaded = end.wrapping_sub(start);
+        let there = u64::from(loaded) + u64::from(left);
+        let taken = if self.dir.skip < there { self.dir.skip } else { there };
+        self.dir.skip -= taken;
+        self.dir.bytes += taken;
+        // What fits a segment fits 32 bits.
+        let taken = taken as u32;
+        let cursor = &mut self.scratch.cursor;
+        if taken <= loaded {
+            cursor.start = start.wrapping_add(taken);
+        } else {
+            cursor.offset = cursor.offset.wrapping_add(taken - loaded);
+            cursor.left = left.wrapping_sub(taken - loaded);
+            cursor.start = end;
+        }
+        cursor.scan = cursor.start;
+        if self.dir.skip > 0 {
+            return Step::Done;
+        }
+        if self.dir.state() == State::ChunkData {
+            self.dir.expect(State::ChunkSize);
+        } else {
+            S::message_end(self);
+        }
+        Step::More
+    }
+
+    /// Searches for the end of the line under way, and takes the line in when it is there.
+    #[inline(always)]
+    fn line(&mut self) -> Step {
+        let Cursor { start, scan, end, .. } = self.scratch.cursor;
+        if scan >= end {
+            return self.refill();
+        }
+        if self.dir.state() == State::Start && scan == start && self.dir.long == 0 {
+            let first = self.scratch.window.byte(start);
+            if !S::opens(first) && first != b'\r' && first != b'\n' {
+                S::refuse(self, start);
+                return Step::Done;
+            }
+        }
+        let found = self.scratch.window.find_lf(scan);
+        let lf = scan.wrapping_add(found);
+        if found >= STRIDE || lf >= end {
+            self.scratch.cursor.scan = if lf < end { lf } else { end };
+            return Step::More;
+        }
+        // A line ends with CRLF; a bare LF is recognised too (RFC 9112 §2.2).
+        let eol =
+            if lf > start && self.scratch.window.byte(lf.wrapping_sub(1)) == b'\r' { lf - 1 } else { lf };
+        let next = lf.wrapping_add(1);
+        self.scratch.cursor.start = next;
+        self.scratch.cursor.scan = next;
+        self.take_line(start, eol, next.wrapping_sub(start))
+    }
+
+    /// Takes in the line from `start` to `eol`, `len` bytes with its end.
+    #[inline(always)]
+    fn take_line(&mut self, start: u32, eol: u32, len: u32) -> Step {
+        let long = self.dir.long != 0;
+        self.dir.long = 0;
+        let empty = eol == start && !long;
+        if empty && self.dir.state() == State::Start {
+            return Step::More;
+        }
+        self.dir.bytes += u64::from(len);
+        match self.dir.state() {
+            State::Start => {
+                self.begin_message();
+                if !((long || S::start_prefix(self, start)) && S::start_end(self, eol)) {
+                    S::refuse(self, start);
+                    return Step::Done;
+                }
+                self.dir.tentative = 0;
+                self.dir.expect(State::Header);
+            }
+            State::Header if empty => S::head_end(self),
+            State::Header if !long => self.header(start, eol),
+            State::Trailer if empty => S::message_end(self),
+            State::ChunkSize => {
+                if !long && !self.chunk_size(start) {
+                    self.lose();
+                    return Step::Done;
+                }
+                // Only the CRLF of an empty chunk: the last one, after which trailers come.
+                self.dir.expect(if self.dir.skip == 0 { State::Trailer } else { State::ChunkData });
+            }
+            _ => {}
+        }
+        Step::More
+    }
+
+    /// Notes when the message under way began.
+    #[inline(always)]
+    fn begin_message(&mut self) {
+        if self.dir.start_ns == 0 {
+            self.dir.start_ns = self.host.now_ns();
+        }
+    }
+
+    /// Loads more of the segment behind the unfinished line, or keeps that line for the next segment.
+    #[inline(always)]
+    fn refill(&mut self) -> Step {
+        let Cursor { mut start, end, offset, left, .. } = self.scratch.cursor;
+        if end.wrapping_sub(start) > CARRY as u32 {
+            start = match self.shorten(start, end) {
+                Some(start) => start,
+                None => return Step::Done,
+            };
+        }
+        let keep = end.wrapping_sub(start);
+        if keep > 0 && self.dir.state() == State::Start {
+            self.begin_message();
+        }
+        if left == 0 {
+            if keep > 0 {
+                self.scratch.window.save(start, &mut self.dir.carried);
+                self.dir.carried_len = keep as u8;
+            }
+            return Step::Done;
+        }
+        if keep > 0 && start > 0 {
+            self.scratch.window.move_to_front(start);
+        }
+        let n = if left < LOAD { left } else { LOAD };
+        if !self.host.load(&mut self.scratch.window, keep, offset, n) {
+            self.lose();
+            return Step::Done;
+        }
+        self.scratch.cursor = Cursor {
+            start: 0,
+            scan: keep,
+            end: keep.wrapping_add(n),
+            offset: offset.wrapping_add(n),
+            left: left - n,
+        };
+        Step::More
+    }
+
+    /// Takes in what matters of a line longer than [`CARRY`], so that the rest can be skipped. Where the line
+    /// now begins, or nothing when it is not HTTP.
+    #[inline(always)]
+    fn shorten(&mut self, start: u32, end: u32) -> Option<u32> {
+        let first = self.dir.long == 0;
+        self.dir.long = 1;
+        let mut from = end;
+        match self.dir.state() {
+            State::Start => {
+                self.begin_message();
+                if first && !S::start_prefix(self, start) {
+                    S::refuse(self, start);
+                    return None;
+                }
+                from = end.wrapping_sub(LONG_KEEP);
+            }
+            State::ChunkSize if first && !self.chunk_size(start) => {
+                self.lose();
+                return None;
+            }
+            State::Header if first && head::is_framing(&self.scratch.window, start) => {
+                // No length is that long: whoever reads it will refuse it.
+                self.lose();
+                return None;
+            }
+            _ => {}
+        }
+        self.dir.bytes += u64::from(from.wrapping_sub(start));
+        Some(from)
+    }
+}

@@ -1,0 +1,159 @@
+//! Request lines and status lines (RFC 9112 §3, §4), read a word at a time.
+
+use super::head::word;
+use crate::conn::PATH_WORDS;
+use crate::window::{Window, zero_bytes};
+use crate::{Method, PATH_MAX};
+
+/// Longest method looked at, in bytes.
+const MAX_METHOD: u32 = 24;
+/// `HTTP/1.`, which every version of HTTP/1 begins with.
+const VERSION: u64 = word(b"HTTP/1.\0");
+const SEVEN: u64 = 0x00ff_ffff_ffff_ffff;
+
+/// The method that begins at `start`, and where its target begins.
+#[inline(always)]
+pub(super) fn method(window: &Window, start: u32) -> Option<(Method, u32)> {
+    if let Some((method, len)) = known_method(window.word(start)) {
+        return Some((method, start.wrapping_add(len)));
+    }
+    let mut n = 0;
+    while n < MAX_METHOD {
+        let b = window.byte(start.wrapping_add(n));
+        if !is_token(b) {
+            return (b == b' ' && n > 0).then_some((Method::Other, start.wrapping_add(n + 1)));
+        }
+        n += 1;
+    }
+    None
+}
+
+/// The registered method that `first` begins with, and its length with the space behind it.
+#[inline(always)]
+pub(super) fn known_method(first: u64) -> Option<(Method, u32)> {
+    const fn low(bytes: u32) -> u64 {
+        if bytes == 8 { u64::MAX } else { (1 << (8 * bytes)) - 1 }
+    }
+    let known = [
+        (Method::Get, word(b"GET \0\0\0\0"), 4),
+        (Method::Post, word(b"POST \0\0\0"), 5),
+        (Method::Head, word(b"HEAD \0\0\0"), 5),
+        (Method::Put, word(b"PUT \0\0\0\0"), 4),
+        (Method::Delete, word(b"DELETE \0"), 7),
+        (Method::Patch, word(b"PATCH \0\0"), 6),
+        (Method::Options, word(b"OPTIONS "), 8),
+        (Method::Connect, word(b"CONNECT "), 8),
+        (Method::Trace, word(b"TRACE \0\0"), 6),
+    ];
+    let mut n = 0;
+    while n < known.len() {
+        let (method, text, len) = known[n];
+        if first & low(len) == text {
+            return Some((method, len));
+        }
+        n += 1;
+    }
+    None
+}
+
+/// Whether `b` can stand in a method (`tchar`, RFC 9110 §5.6.2).
+#[inline(always)]
+pub(super) fn is_token(b: u8) -> bool {
+    const fn set(low: u8) -> u64 {
+        let mut bits = 0;
+        let mut n = 0;
+        while n < 64 {
+            let b = low + n;
+            if b.is_ascii_alphanumeric()
+                || matches!(
+                    b,
+                    b'!' | b'#'
+                        | b'$'
+                        | b'%'
+                        | b'&'
+                        | b'\''
+                        | b'*'
+                        | b'+'
+                        | b'-'
+                        | b'.'
+                        | b'^'
+                        | b'_'
+                        | b'`'
+                        | b'|'
+                        | b'~'
+                )
+            {
+                bits |= 1 << n;
+            }
+            n += 1;
+        }
+        bits
+    }
+    const LOW: u64 = set(0);
+    const HIGH: u64 = set(64);
+    let bits = if b < 64 { LOW } else { HIGH };
+    b < 128 && bits >> (b & 63) & 1 == 1
+}
+
+/// Whether the line that ends at `eol` closes with ` HTTP/1.` and a digit.
+#[inline(always)]
+pub(super) fn ends_with_version(window: &Window, eol: u32) -> bool {
+    let last = window.word(eol.wrapping_sub(8));
+    last & SEVEN == VERSION
+        && ((last >> 56) as u8).is_ascii_digit()
+        && window.byte(eol.wrapping_sub(9)) == b' '
+}
+
+/// Whether `first` begins a status line of HTTP/1.
+#[inline(always)]
+pub(super) fn begins_with_version(first: u64) -> bool {
+    first & SEVEN == VERSION
+}
+
+/// The status of the status line at `start`; nothing when it is none.
+#[inline(always)]
+pub(super) fn status(window: &Window, start: u32) -> Option<u16> {
+    if !begins_with_version(window.word(start)) {
+        return None;
+    }
+    let rest = window.word_after(start, 1);
+    let digit = |n: u32| {
+        let b = (rest >> (8 * n)) as u8;
+        b.is_ascii_digit().then(|| u16::from(b - b'0'))
+    };
+    if rest as u8 != b' ' {
+        return None;
+    }
+    Some(digit(1)? * 100 + digit(2)? * 10 + digit(3)?)
+}
+
+/// Copies the target at `at` up to its query, fragment or end into `into`: length, and whether it was cut.
+#[inline(always)]
+pub(super) fn copy_path(window: &Window, at: u32, into: &mut [u64; PATH_WORDS]) -> (u8, bool) {
+    const fn all(b: u8) -> u64 {
+        u64::from_le_bytes([b; 8])
+    }
+    let mut len = 0;
+    let mut ended = false;
+    let mut n = 0;
+    while n < PATH_WORDS {
+        let word = window.word_after(at, n);
+        let stop = zero_bytes(word ^ all(b' ')) | zero_bytes(word ^ all(b'?')) | zero_bytes(word ^ all(b'#'));
+        into[n] = if ended {
+            0
+        } else if stop == 0 {
+            len += 8;
+            word
+        } else {
+            ended = true;
+            // The lowest hit is exact, whichever of the three it is.
+            let bytes = stop.trailing_zeros() / 8;
+            len += bytes as u8;
+            word & ((1 << (8 * bytes)) - 1)
+        };
+        n += 1;
+    }
+    (len, !ended)
+}
+
+const _: () = assert!(PATH_MAX < 256);

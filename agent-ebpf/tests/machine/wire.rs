@@ -1,0 +1,208 @@
+//! A connection as the kernel's programs see it, driven natively: segments in, records out.
+
+#![expect(clippy::unwrap_used, reason = "test code")]
+
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+use hosp_agent_ebpf::conn::{CLOSED, Conn, RESET};
+use hosp_agent_ebpf::machine::{
+    Answers, Host, Machine, Requests, Scratch, Segment, Side, Step, Tcp, max_steps,
+};
+use hosp_agent_ebpf::window::{CARRY, LOAD, Window};
+use hosp_agent_ebpf::{COUNTERS, Counter, Leg, Outcome, Record};
+
+/// Which way bytes flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Request,
+    Answer,
+}
+
+/// A connection and what came of it.
+pub struct Wire {
+    conn: Box<Conn>,
+    scratch: Box<Scratch>,
+    pub host: Log,
+    next: [u32; 2],
+}
+
+/// Where the machine runs in tests.
+pub struct Log {
+    packet: Vec<u8>,
+    pub records: Vec<Record>,
+    pub counts: [u64; COUNTERS as usize],
+    pub now_ns: u64,
+    pub ring_full: bool,
+}
+
+impl Host for Log {
+    fn load(&mut self, window: &mut Window, at: u32, offset: u32, len: u32) -> bool {
+        assert!(at <= CARRY as u32 && (1..=LOAD).contains(&len), "what the kernel's helper would refuse");
+        let bytes = &self.packet[offset as usize..(offset + len) as usize];
+        // SAFETY: the window has room for LOAD bytes behind CARRY.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), window.as_mut_ptr().add(at as usize), bytes.len())
+        };
+        true
+    }
+    fn count(&mut self, counter: Counter) {
+        self.counts[counter as usize] += 1;
+    }
+    fn emit(&mut self, fill: impl FnOnce(&mut Record)) -> bool {
+        if self.ring_full {
+            return false;
+        }
+        // SAFETY: a record is integers only.
+        let mut record: Record = unsafe { MaybeUninit::zeroed().assume_init() };
+        fill(&mut record);
+        // What userspace reads is bytes: they must decode.
+        // SAFETY: any record is as many bytes.
+        let bytes =
+            unsafe { std::slice::from_raw_parts((&raw const record).cast::<u8>(), size_of::<Record>()) };
+        self.records.push(Record::decode(bytes).unwrap());
+        true
+    }
+    fn tcp(&self) -> Tcp {
+        Tcp { srtt_us: 7, retransmits: 0 }
+    }
+    fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+}
+
+impl Wire {
+    /// A connection of the server leg, established with these initial sequence numbers.
+    pub fn new(request_seq: u32, answer_seq: u32) -> Self {
+        let mut wire = Self::unknown();
+        wire.conn.request.open(request_seq);
+        wire.conn.response.open(answer_seq);
+        wire.next = [request_seq, answer_seq];
+        wire
+    }
+
+    /// A connection that is older than the observer.
+    pub fn unknown() -> Self {
+        // SAFETY: all zeros is a valid value, as the kernel makes it.
+        let mut conn: Box<Conn> = unsafe { Box::new(MaybeUninit::zeroed().assume_init()) };
+        conn.facts.leg = Leg::Server as u8;
+        let host = Log {
+            packet: vec![],
+            records: vec![],
+            counts: [0; COUNTERS as usize],
+            now_ns: 1_000_000,
+            ring_full: false,
+        };
+        Self { conn, scratch: Box::default(), host, next: [0, 0] }
+    }
+
+    /// The next bytes of one direction, in one segment.
+    pub fn send(&mut self, way: Way, bytes: &[u8]) {
+        let seq = self.next[way as usize];
+        self.next[way as usize] = seq.wrapping_add(u32::try_from(bytes.len()).unwrap());
+        self.segment(way, seq, bytes);
+    }
+
+    /// Bytes of one direction that never reach this host.
+    pub fn miss(&mut self, way: Way, len: u32) {
+        self.next[way as usize] = self.next[way as usize].wrapping_add(len);
+    }
+
+    /// Sequence number of the next byte to send.
+    pub fn next_seq(&self, way: Way) -> u32 {
+        self.next[way as usize]
+    }
+
+    /// Any segment, new or old.
+    pub fn segment(&mut self, way: Way, seq: u32, bytes: &[u8]) {
+        self.host.now_ns += 1_000;
+        self.host.packet = bytes.to_vec();
+        let segment = Segment { seq, offset: 0, len: u32::try_from(bytes.len()).unwrap() };
+        match way {
+            Way::Request => self.run::<Requests>(segment, |m| m.settle()),
+            Way::Answer => {
+                while self.machine::<Answers, _>(|m| m.drop_stale()) {}
+                self.run::<Answers>(segment, |_| {});
+            }
+        }
+    }
+
+    /// The end of one direction.
+    pub fn end(&mut self, way: Way, reset: bool) {
+        self.host.now_ns += 1_000;
+        match way {
+            Way::Request => self.conn.request.ended = if reset { RESET } else { CLOSED },
+            Way::Answer => {
+                self.machine::<Answers, _>(|m| m.end(!reset));
+                let outcome = self.conn.outcome_at_end(reset);
+                self.flush(outcome);
+            }
+        }
+    }
+
+    /// The socket is closed.
+    pub fn close(&mut self) {
+        let outcome = self.conn.outcome_at_close();
+        self.flush(outcome);
+    }
+
+    pub fn is_blind(&self) -> bool {
+        self.conn.is_blind()
+    }
+
+    /// One of the kernel's counters.
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.host.counts[counter as usize]
+    }
+
+    /// Whether every request seen is recorded, lost or still open.
+    pub fn balanced(&self) -> bool {
+        let recorded: u64 = Counter::RECORDED.iter().map(|&c| self.count(c)).sum();
+        let lost: u64 = Counter::LOST.iter().map(|&(c, _)| self.count(c)).sum();
+        self.count(Counter::Seen) == recorded + lost + u64::from(self.kept())
+    }
+
+    /// Requests that wait and have a place in the queue.
+    fn kept(&self) -> u32 {
+        let pending = &self.conn.pending;
+        let waiting = pending.answered() + 1..=pending.requested();
+        // SAFETY: nothing else runs.
+        waiting.filter(|&n| unsafe { (*pending.slot(n)).ordinal == n }).count() as u32
+    }
+
+    fn flush(&mut self, outcome: Outcome) {
+        while self.machine::<Answers, _>(|m| m.flush(outcome)) {}
+    }
+
+    fn run<S: Sided>(&mut self, segment: Segment, settle: impl FnOnce(&mut Machine<'_, S, Log>)) {
+        if self.machine::<S, _>(|m| m.admit(segment)) {
+            let most = max_steps(segment.len);
+            let steps = (0..most).take_while(|_| self.machine::<S, _>(|m| m.step()) == Step::More).count();
+            assert!(steps < most as usize, "more steps than promised for {} bytes", segment.len);
+            self.machine::<S, _>(settle);
+        }
+    }
+
+    fn machine<S: Sided, T>(&mut self, work: impl FnOnce(&mut Machine<'_, S, Log>) -> T) -> T {
+        let conn = &mut *self.conn;
+        work(&mut Machine {
+            facts: &conn.facts,
+            epoch: &conn.epoch,
+            dir: if S::WAY == Way::Request { &mut conn.request } else { &mut conn.response },
+            pending: &conn.pending,
+            scratch: &mut self.scratch,
+            host: &mut self.host,
+            side: PhantomData,
+        })
+    }
+}
+
+trait Sided: Side {
+    const WAY: Way;
+}
+impl Sided for Requests {
+    const WAY: Way = Way::Request;
+}
+impl Sided for Answers {
+    const WAY: Way = Way::Answer;
+}
