@@ -85,13 +85,18 @@ impl Conn {
         }
     }
 
-    /// How requests end that still wait when the socket is closed.
+    /// How requests end that still wait when the socket is closed; `unacknowledged` when it was sending something
+    /// again by then.
     #[inline(always)]
-    pub fn outcome_at_close(&self) -> Outcome {
-        match self.request.ended {
-            RESET => Outcome::ClientReset,
-            CLOSED => Outcome::ClientClosed,
-            _ => Outcome::Aborted,
+    pub fn outcome_at_close(&self, unacknowledged: bool) -> Outcome {
+        match (self.request.ended, self.facts.leg()) {
+            (RESET, _) => Outcome::ClientReset,
+            (CLOSED, _) => Outcome::ClientClosed,
+            _ if unacknowledged => Outcome::Aborted,
+            // Nobody said goodbye, and nobody failed to answer: this end resets the connection, and the kernel
+            // closes the socket before it sends the RST (`tcp_disconnect`, `__tcp_close`).
+            (_, Leg::Server) => Outcome::ServerReset,
+            (_, Leg::Client) => Outcome::ClientReset,
         }
     }
 

@@ -11,12 +11,12 @@ use crate::run::{Run, drive, flush};
 /// Requests that can wait, with a margin for those that had no place.
 const WAITING: u32 = 64 * 1024;
 
-/// Turns what waits into records, by who ended the connection.
+/// Turns what waits into records, by who ended the connection: see [`Conn::outcome_at_close`].
 ///
 /// # Safety
 /// `conn` is a value of the map, and its socket is closed and locked.
 #[inline(always)]
-pub unsafe fn closed(conn: *mut Conn, tcp: Tcp) {
+pub unsafe fn closed(conn: *mut Conn, tcp: Tcp, unacknowledged: bool) {
     // SAFETY: the caller vouches for it; single bytes and atomics.
     unsafe {
         if (*conn).is_blind() || (*conn).pending.waiting() == 0 {
@@ -29,7 +29,7 @@ pub unsafe fn closed(conn: *mut Conn, tcp: Tcp) {
         }
         let desk = maps::take_scratch();
         if !desk.is_null() {
-            let outcome = (*conn).outcome_at_close() as u32;
+            let outcome = (*conn).outcome_at_close(unacknowledged) as u32;
             let skb = core::ptr::null_mut();
             let scratch = maps::scratch(desk);
             let mut run = Run { skb, conn, scratch, now_ns: bpf_ktime_get_ns(), tcp, outcome };

@@ -8,6 +8,7 @@ use aya_ebpf::bindings::{
 };
 use aya_ebpf::helpers::generated::{
     bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_netns_cookie, bpf_sock_ops_cb_flags_set,
+    bpf_tcp_sock,
 };
 use aya_ebpf::programs::{SockAddrContext, SockOpsContext};
 use hosp_agent_ebpf::conn::{Conn, State};
@@ -67,20 +68,29 @@ pub fn life(ctx: &SockOpsContext) {
         BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB => established(ctx, sk, Leg::Client),
         BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB => established(ctx, sk, Leg::Server),
         BPF_SOCK_OPS_STATE_CB => {
-            // SAFETY: fields of the context.
-            let (state, srtt, retransmits) = unsafe {
-                ((*ctx.ops).__bindgen_anon_1.args[1], (*ctx.ops).srtt_us, (*ctx.ops).total_retrans)
-            };
+            // SAFETY: a field of the context.
+            let state = unsafe { (*ctx.ops).__bindgen_anon_1.args[1] };
             if state == BPF_TCP_CLOSE {
-                // SAFETY: a socket from the context, not null.
-                let conn = unsafe { maps::conn(sk) };
-                if !conn.is_null() {
-                    // SAFETY: a value of the map.
-                    unsafe { close::closed(conn, Tcp { srtt_us: srtt >> 3, retransmits }) };
-                }
+                ended(sk);
             }
         }
         _ => {}
+    }
+}
+
+/// The socket is closed, for whatever reason.
+#[inline(always)]
+fn ended(sk: *mut bpf_sock) {
+    // SAFETY: a socket from the context, not null.
+    let (conn, tcp) = unsafe { (maps::conn(sk), bpf_tcp_sock(sk)) };
+    if conn.is_null() || tcp.is_null() {
+        return;
+    }
+    // SAFETY: a value of the map, and fields of the socket; neither is null.
+    unsafe {
+        let unacknowledged = (*tcp).icsk_retransmits > 0;
+        let tcp = Tcp { srtt_us: (*tcp).srtt_us >> 3, retransmits: (*tcp).total_retrans };
+        close::closed(conn, tcp, unacknowledged);
     }
 }
 

@@ -31,29 +31,37 @@ pub(super) fn method(window: &Window, start: u32) -> Option<(Method, u32)> {
 /// The registered method that `first` begins with, and its length with the space behind it.
 #[inline(always)]
 pub(super) fn known_method(first: u64) -> Option<(Method, u32)> {
-    const fn low(bytes: u32) -> u64 {
-        if bytes == 8 { u64::MAX } else { (1 << (8 * bytes)) - 1 }
+    // Comparisons one after the other, not a table: a table would be built on the kernel's small stack.
+    macro_rules! try_each {
+        ($($method:ident $text:literal,)+) => {
+            $(if first << (64 - 8 * $text.len()) == begins($text) {
+                return Some((Method::$method, $text.len() as u32));
+            })+
+        };
     }
-    let known = [
-        (Method::Get, word(b"GET \0\0\0\0"), 4),
-        (Method::Post, word(b"POST \0\0\0"), 5),
-        (Method::Head, word(b"HEAD \0\0\0"), 5),
-        (Method::Put, word(b"PUT \0\0\0\0"), 4),
-        (Method::Delete, word(b"DELETE \0"), 7),
-        (Method::Patch, word(b"PATCH \0\0"), 6),
-        (Method::Options, word(b"OPTIONS "), 8),
-        (Method::Connect, word(b"CONNECT "), 8),
-        (Method::Trace, word(b"TRACE \0\0"), 6),
-    ];
-    let mut n = 0;
-    while n < known.len() {
-        let (method, text, len) = known[n];
-        if first & low(len) == text {
-            return Some((method, len));
-        }
-        n += 1;
+    try_each! {
+        Get b"GET ",
+        Post b"POST ",
+        Head b"HEAD ",
+        Put b"PUT ",
+        Delete b"DELETE ",
+        Patch b"PATCH ",
+        Options b"OPTIONS ",
+        Connect b"CONNECT ",
+        Trace b"TRACE ",
     }
     None
+}
+
+/// `text` in the highest bytes of a word, its first byte lowest.
+const fn begins(text: &[u8]) -> u64 {
+    let mut word = 0;
+    let mut n = text.len();
+    while n > 0 {
+        n -= 1;
+        word = word << 8 | text[n] as u64;
+    }
+    word << (64 - 8 * text.len())
 }
 
 /// Whether `b` can stand in a method (`tchar`, RFC 9110 §5.6.2).

@@ -151,21 +151,22 @@ fn a_body_cut_short_is_told_from_a_whole_one() {
 #[test]
 fn requests_without_an_answer_say_who_ended_the_connection() {
     type End = fn(&mut Wire);
-    let cases: [(End, Outcome); 7] = [
+    let cases: [(End, Outcome); 8] = [
         (|w| w.end(Way::Answer, false), Outcome::ServerClosed),
         (|w| w.end(Way::Answer, true), Outcome::ServerReset),
-        (|w| w.close(), Outcome::Aborted),
+        (|w| w.close(true), Outcome::Aborted),
+        (|w| w.close(false), Outcome::ServerReset),
         (
             |w| {
                 w.end(Way::Request, true);
-                w.close();
+                w.close(false);
             },
             Outcome::ClientReset,
         ),
         (
             |w| {
                 w.end(Way::Request, false);
-                w.close();
+                w.close(false);
             },
             Outcome::ClientClosed,
         ),
@@ -198,7 +199,7 @@ fn a_closed_connection_without_requests_says_nothing() {
     let mut wire = exchange(&[GET, "HTTP/1.1 204 No\r\n\r\n"]);
     wire.end(Way::Request, false);
     wire.end(Way::Answer, false);
-    wire.close();
+    wire.close(false);
     assert_eq!(wire.host.records.len(), 1);
 }
 

@@ -196,7 +196,7 @@ proptest! {
         }
         if ends.0 { wire.end(Way::Request, ends.1) }
         if ends.1 { wire.end(Way::Answer, ends.2) }
-        wire.close();
+        wire.close(ends.2);
         prop_assert!(wire.balanced());
         prop_assert!(wire.host.records.len() as u64 <= wire.count(Counter::Seen));
     }

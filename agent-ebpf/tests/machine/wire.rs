@@ -140,9 +140,9 @@ impl Wire {
         }
     }
 
-    /// The socket is closed.
-    pub fn close(&mut self) {
-        let outcome = self.conn.outcome_at_close();
+    /// The socket is closed; `unacknowledged` when it was sending something again by then.
+    pub fn close(&mut self, unacknowledged: bool) {
+        let outcome = self.conn.outcome_at_close(unacknowledged);
         self.flush(outcome);
     }
 

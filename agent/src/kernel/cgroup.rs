@@ -1,0 +1,50 @@
+//! Where the cgroup v2 file system is mounted.
+
+use std::path::{Path, PathBuf};
+
+/// Root of the cgroup v2 file system: `/sys/fs/cgroup`, or below it where version 1 is mounted beside it.
+/// Nothing when none is mounted.
+pub fn find() -> Option<PathBuf> {
+    parse(&std::fs::read_to_string("/proc/self/mounts").ok()?)
+}
+
+/// The first mount of type `cgroup2` in the form of `/proc/self/mounts` (see `fstab(5)`).
+fn parse(mounts: &str) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace();
+        let (_, dir, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        (kind == "cgroup2").then(|| Path::new(&unescape(dir)).to_owned())
+    })
+}
+
+/// A space within a path is written `\040`.
+fn unescape(dir: &str) -> String {
+    dir.replace("\\040", " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_cgroup_mount_is_found() {
+        assert_eq!(parse("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid 0 0\n"), Some("/sys/fs/cgroup".into()));
+    }
+
+    #[test]
+    fn version_2_is_found_beside_version_1() {
+        let mounts = "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n\
+                      cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(parse(mounts), Some("/sys/fs/cgroup/unified".into()));
+    }
+
+    #[test]
+    fn no_mount_and_cut_lines_are_nothing() {
+        assert_eq!(parse("proc /proc proc rw 0 0\ncgroup2\n"), None);
+    }
+
+    #[test]
+    fn a_space_in_the_path_is_unescaped() {
+        assert_eq!(parse("none /mnt/my\\040cgroup cgroup2 rw 0 0"), Some("/mnt/my cgroup".into()));
+    }
+}

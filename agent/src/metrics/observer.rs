@@ -1,0 +1,91 @@
+//! The families by which the observer accounts for itself: books, connections, losses, BPF run times.
+
+use std::collections::BTreeMap;
+
+use hosp_feed::ProgramCost;
+use prometheus::proto::{Metric, MetricFamily};
+
+use super::family::{Labels, counter, counters, gauge, gauges};
+use super::leg;
+use crate::books::LegBooks;
+use crate::owner::Status;
+
+/// All families of the observer's own accounting. Every stage and kind is there from the start, at 0.
+pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
+    let audit = &status.audit;
+    let books = &audit.books;
+    let by_leg = |make: fn(Labels<'_>, f64) -> Metric, value: fn(&LegBooks) -> u64| {
+        let legs = audit.legs.iter().filter_map(|(side, books)| Some((leg((*side)?), value(books))));
+        legs.map(|(leg, n)| make(&[("leg", leg)], n as f64)).collect()
+    };
+    let by_name = |label: &str, values: &BTreeMap<String, u64>| {
+        values.iter().map(|(name, n)| counter(&[(label, name)], *n as f64)).collect()
+    };
+    let by_program = |value: fn(&ProgramCost) -> f64| {
+        let programs = status.programs.iter();
+        programs.map(|cost| counter(&[("program", &cost.program)], value(cost))).collect()
+    };
+    let overflow = status.losses.overflow.iter();
+    vec![
+        counters(
+            "hosp_agent_requests_seen_total",
+            "Request lines that passed a socket, counted in the kernel.",
+            by_leg(counter, |books| books.seen),
+        ),
+        counters(
+            "hosp_agent_requests_recorded_total",
+            "Requests that became a record, counted in the kernel.",
+            by_leg(counter, |books| books.recorded),
+        ),
+        gauges(
+            "hosp_agent_requests_open",
+            "Requests seen that are neither recorded nor lost yet.",
+            by_leg(gauge, |books| books.open),
+        ),
+        counters(
+            "hosp_agent_requests_lost_total",
+            "Requests seen that will never become a record, by the stage that lost them.",
+            by_name("stage", &books.lost),
+        ),
+        counters(
+            "hosp_agent_connections_total",
+            "Connections by what they speak. All but http1 are blind spots.",
+            by_name("kind", &books.connections),
+        ),
+        counters(
+            "hosp_agent_connections_untracked_total",
+            "Connections that the kernel had no memory to observe.",
+            vec![counter(&[], audit.untracked_connections as f64)],
+        ),
+        counters(
+            "hosp_agent_resyncs_total",
+            "Times that the observer lost a connection's thread and had to find it again.",
+            vec![counter(&[], books.resyncs as f64)],
+        ),
+        gauges(
+            "hosp_agent_books_balanced",
+            "1 when every request seen is recorded, lost or open, and every record has arrived; else 0.",
+            vec![gauge(&[], f64::from(u8::from(audit.balanced)))],
+        ),
+        counters(
+            "hosp_agent_records_bad_total",
+            "Records from the kernel that were not understood.",
+            vec![counter(&[], status.losses.bad_records as f64)],
+        ),
+        counters(
+            "hosp_agent_cardinality_overflow_total",
+            "Requests counted under _other, by what there was too much of.",
+            overflow.map(|(kind, n)| counter(&[("kind", kind)], *n as f64)).collect(),
+        ),
+        counters(
+            "hosp_agent_bpf_run_seconds_total",
+            "Time that the BPF programs ran.",
+            by_program(|cost| cost.seconds),
+        ),
+        counters(
+            "hosp_agent_bpf_runs_total",
+            "How often the BPF programs ran.",
+            by_program(|cost| cost.runs as f64),
+        ),
+    ]
+}

@@ -1,0 +1,90 @@
+//! The families that count requests: one histogram for each leg, and the totals.
+
+use std::collections::BTreeMap;
+
+use hosp_agent_ebpf::Leg;
+use prometheus::proto::{Metric, MetricFamily};
+
+use super::family::{self, counter, counters, histogram, histograms};
+use super::leg;
+use crate::live;
+use crate::series::{Counts, Labels, Shared};
+
+/// What both histograms and the totals have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Common<'a> {
+    service: &'a str,
+    port: u16,
+    method: &'static str,
+    status: u16,
+    error_type: &'static str,
+}
+
+impl<'a> Common<'a> {
+    fn of(labels: &'a Labels) -> Self {
+        Self {
+            service: &labels.service,
+            port: labels.port,
+            method: labels.method.as_str(),
+            status: labels.status,
+            error_type: live::outcome(labels.outcome).error_type(),
+        }
+    }
+
+    /// Makes a metric of these labels and one more.
+    fn labelled(&self, own: (&str, &str), make: impl FnOnce(family::Labels<'_>) -> Metric) -> Metric {
+        make(&[
+            own,
+            ("service", self.service),
+            ("server_port", &self.port.to_string()),
+            ("http_request_method", self.method),
+            ("http_response_status_code", &self.status.to_string()),
+            ("error_type", self.error_type),
+        ])
+    }
+}
+
+/// All families that count requests. Families without a request are empty.
+pub(super) fn families(series: &Shared) -> Vec<MetricFamily> {
+    let series: Vec<_> = series.read().into_iter().map(|cells| (cells.read(), cells)).collect();
+    let mut totals: BTreeMap<(&str, Common<'_>), u64> = BTreeMap::new();
+    let mut server: BTreeMap<(Common<'_>, &str), Counts> = BTreeMap::new();
+    let mut client: BTreeMap<(Common<'_>, &str), Counts> = BTreeMap::new();
+    for (counts, cells) in &series {
+        let labels = &cells.labels;
+        let common = Common::of(labels);
+        *totals.entry((leg(labels.leg), common)).or_default() += counts.total();
+        match labels.leg {
+            Leg::Server => server.entry((common, &labels.route)).or_default().add(counts),
+            Leg::Client => client.entry((common, &labels.address)).or_default().add(counts),
+        }
+    }
+    let totals = totals
+        .into_iter()
+        .map(|((leg, common), total)| common.labelled(("leg", leg), |labels| counter(labels, total as f64)));
+    let durations = |own: &'static str, series: BTreeMap<(Common<'_>, &str), Counts>| {
+        series
+            .into_iter()
+            .map(|((common, value), counts)| {
+                common.labelled((own, value), |labels| histogram(labels, &counts))
+            })
+            .collect()
+    };
+    vec![
+        histograms(
+            "http_server_request_duration_seconds",
+            "Duration of HTTP requests on the sockets that this host accepted, from their first byte to the last byte of the answer.",
+            durations("http_route", server),
+        ),
+        histograms(
+            "http_client_request_duration_seconds",
+            "Duration of HTTP requests on the sockets that this host opened, from their first byte to the last byte of the answer.",
+            durations("server_address", client),
+        ),
+        counters(
+            "hosp_agent_requests_total",
+            "HTTP requests observed, by their final status; status 0 and an error_type where there was no answer.",
+            totals.collect(),
+        ),
+    ]
+}

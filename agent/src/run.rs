@@ -1,0 +1,190 @@
+//! Start and end: binds, attaches, gives up privileges, runs, and leaves nothing behind.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
+
+use hosp_feed::AgentInfo;
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+
+use crate::clock;
+use crate::config::Settings;
+use crate::endpoint::{Bound, Endpoint};
+use crate::enrich::Enricher;
+use crate::failure::Failure;
+use crate::intake::Intake;
+use crate::kernel::{Kernel, Options, find_cgroup2};
+use crate::metrics::Metrics;
+use crate::owner::Owner;
+use crate::privileges;
+use crate::proxy;
+use crate::series::{Shared, Table};
+use crate::serve::feed::FeedSite;
+use crate::serve::metrics::MetricsSite;
+use crate::serve::{PATIENCE, Server};
+use crate::source::Source;
+
+/// The two server sockets, bound.
+#[derive(Debug)]
+pub struct Sockets {
+    /// For `/metrics`.
+    pub metrics: Bound,
+    /// For the feed.
+    pub feed: Bound,
+}
+
+/// Observes this host until SIGINT or SIGTERM.
+pub fn observe(settings: Settings) -> Result<(), Failure> {
+    privileges::check()?;
+    let cgroup = settings.cgroup.clone().or_else(find_cgroup2).ok_or(Failure::NoCgroup2)?;
+    let sockets =
+        Sockets { metrics: settings.metrics.bind("--metrics-listen")?, feed: settings.feed.bind("--feed")? };
+    let metrics = sockets.metrics.endpoint().map_err(Failure::system("read back the address of /metrics"))?;
+    let feed = sockets.feed.endpoint().map_err(Failure::system("read back the address of the feed"))?;
+    let kernel = Kernel::attach(&Options {
+        cgroup: cgroup.clone(),
+        own_ports: own_ports(&[&metrics, &feed], &settings.proxy),
+        ring_bytes: settings.ring_bytes,
+        bpf_stats: settings.bpf_stats,
+    })?;
+    // Every thread is started after this line, and inherits what it leaves.
+    privileges::reduce()?;
+    tracing::info!(cgroup = %cgroup.display(), %metrics, %feed, "observing");
+    run(kernel, settings, sockets, signalled())?;
+    tracing::info!("stopped; the programs are detached");
+    Ok(())
+}
+
+/// Ports whose connections are the agent's own: those that it listens on, and that by which it asks the proxy on
+/// this host. A proxy's address elsewhere is left in: its port may be a port that matters here.
+fn own_ports(listening: &[&Endpoint], proxy: &Endpoint) -> Vec<u16> {
+    let local = listening.iter().copied().chain(match proxy {
+        Endpoint::Tcp(addr) if addr.ip().is_loopback() => Some(proxy),
+        Endpoint::Tcp(_) | Endpoint::Unix(_) => None,
+    });
+    local
+        .filter_map(|endpoint| match endpoint {
+            Endpoint::Tcp(addr) => Some(addr.port()),
+            Endpoint::Unix(_) => None,
+        })
+        .collect()
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn signalled() -> Result<(), Failure> {
+    let listen = |kind| signal(kind).map_err(Failure::system("listen for signals"));
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// Takes records from `source` and serves what comes of them, until `stop` is ready or something fails. Then the
+/// last records are taken in, the feed ends, and the sockets' files are removed.
+pub fn run<S: Source + 'static>(
+    source: S,
+    settings: Settings,
+    sockets: Sockets,
+    stop: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        // For encoding snapshots: one at work is enough.
+        .max_blocking_threads(1)
+        .build()
+        .map_err(Failure::system("start the async runtime"))?;
+    let (facts, facts_reader) = watch::channel(None);
+    let enricher = Enricher::start(settings.naming, "/proc".into())
+        .map_err(Failure::system("start the thread that looks up processes"))?;
+    let series = Shared::default();
+    let intake = Intake::new(enricher, Table::new(settings.max_series, series.clone()));
+    let (owner, handle) = Owner::new(source, intake, identity(), facts_reader);
+    let metrics = Arc::new(Metrics::new(series, handle.clone()));
+
+    runtime.block_on(async {
+        let server = |bound| {
+            Server::new(bound, PATIENCE, metrics.traffic.stalled_readers.clone())
+                .map_err(Failure::system("serve on a socket"))
+        };
+        let (scrapes, readers) = (server(sockets.metrics)?, server(sockets.feed)?);
+        let (end, ending) = watch::channel(false);
+        let scrapes =
+            scrapes.run(Arc::new(MetricsSite::new(metrics.clone(), handle.clone())), ending.clone());
+        let feed = FeedSite::new(handle, metrics.traffic.feed_readers.clone());
+        let readers = tokio::spawn(readers.run(Arc::new(feed), ending));
+        let scrapes = tokio::spawn(scrapes);
+        let proxy = tokio::spawn(proxy::follow(settings.proxy, facts));
+
+        let mut owner = start(owner)?;
+        let stopped = tokio::select! {
+            stopped = stop => {
+                owner.stop.store(true, Relaxed);
+                let _ = (&mut owner.ended).await;
+                stopped
+            }
+            // By itself: joining it tells why.
+            _ = &mut owner.ended => Ok(()),
+        };
+        let _ = end.send(true);
+        // The servers bound their own time; what panicked in them has been reported by the panic itself.
+        let _ = tokio::join!(scrapes, readers);
+        proxy.abort();
+        match owner.thread.join() {
+            Ok(Ok(())) => stopped,
+            Ok(Err(source)) => Err(Failure::System { what: "read the kernel's records", source }),
+            Err(_) => Err(Failure::OwnerPanicked),
+        }
+    })
+}
+
+/// The owner, running.
+struct RunningOwner {
+    thread: JoinHandle<std::io::Result<()>>,
+    stop: Arc<AtomicBool>,
+    /// Ready when the thread ends, in whatever way.
+    ended: oneshot::Receiver<()>,
+}
+
+fn start<S: Source + 'static>(owner: Owner<S>) -> Result<RunningOwner, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    let (alive, ended) = oneshot::channel::<()>();
+    let thread = thread::Builder::new()
+        .name("hosp-owner".into())
+        .spawn(move || {
+            let _alive = alive;
+            owner.run(&flag)
+        })
+        .map_err(Failure::system("start the aggregating thread"))?;
+    Ok(RunningOwner { thread, stop, ended })
+}
+
+/// Which agent on which host this is.
+fn identity() -> AgentInfo {
+    AgentInfo {
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started_unix_ms: clock::unix_ns() / 1_000_000,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_connections_of_the_agent_itself_are_left_out() {
+        let endpoint = |text: &str| text.parse::<Endpoint>().unwrap();
+        let (metrics, feed) = (endpoint("127.0.0.1:9464"), endpoint("unix:/run/hosp/agent.sock"));
+        let ports = |proxy: &str| own_ports(&[&metrics, &feed], &endpoint(proxy));
+        assert_eq!(ports("unix:/run/hosp/proxy.sock"), [9464]);
+        assert_eq!(ports("127.0.0.1:9901"), [9464, 9901]);
+        assert_eq!(ports("192.0.2.1:80"), [9464]);
+    }
+}

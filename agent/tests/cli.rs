@@ -1,0 +1,92 @@
+//! The program as people run it: exit statuses, and messages that say what to do.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Output};
+
+fn agent(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_hosp-agent")).args(args).output().unwrap()
+}
+
+#[track_caller]
+fn ends(output: &Output, status: i32, says: &str) {
+    let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned();
+    assert_eq!(output.status.code(), Some(status), "{said}");
+    assert!(said.contains(says), "{says:?} in\n{said}");
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[test]
+fn help_and_version_succeed() {
+    ends(&agent(&["--help"]), 0, "--metrics-listen");
+    ends(&agent(&["--version"]), 0, env!("CARGO_PKG_VERSION"));
+    ends(&agent(&["completions", "bash"]), 0, "complete -F");
+}
+
+#[test]
+fn a_bad_command_line_is_64() {
+    ends(&agent(&["--nonsense"]), 64, "--nonsense");
+    ends(&agent(&["--feed", "nowhere"]), 64, "unix:/absolute/path");
+}
+
+#[test]
+fn a_bad_configuration_is_78_with_line_and_column() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("agent.toml");
+    let file = path.to_str().unwrap();
+    std::fs::write(&path, "bpf_stats = true\nmetrics = 1\n").unwrap();
+    ends(&agent(&["--config", file]), 78, "line 2, column 1");
+    ends(&agent(&["check", "--config", file]), 78, "unknown field `metrics`");
+    std::fs::write(&path, "bpf_stats = true\n").unwrap();
+    ends(&agent(&["check", "--config", file]), 0, "all right");
+    ends(&agent(&["check", "--config", "/nonexistent"]), 78, "/nonexistent");
+}
+
+#[test]
+fn without_privileges_it_is_77_and_says_so() {
+    if !is_root() {
+        return ends(&agent(&[]), 77, "run with sudo");
+    }
+    // The program may lie where only root may look: a copy where everybody may.
+    let dir = tempfile::tempdir_in("/tmp").unwrap();
+    let copy = dir.path().join("hosp-agent");
+    std::fs::copy(env!("CARGO_BIN_EXE_hosp-agent"), &copy).unwrap();
+    for path in [dir.path(), &copy] {
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(path, everybody).unwrap();
+    }
+    let output = Command::new(&copy).uid(65534).gid(65534).output().unwrap();
+    ends(&output, 77, "run with sudo");
+}
+
+#[test]
+fn a_port_in_use_is_69_and_names_the_flag() {
+    if !is_root() {
+        eprintln!("skipped: needs root to get as far as binding");
+        return;
+    }
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    ends(&agent(&["--metrics-listen", &address]), 69, "--metrics-listen");
+    let dir = tempfile::tempdir().unwrap();
+    let feed = format!("unix:{}", dir.path().join("agent.sock").display());
+    let cgroup = dir.path().to_str().unwrap();
+    let not_a_cgroup = ["--metrics-listen", "127.0.0.1:0", "--feed", &feed, "--cgroup", cgroup];
+    ends(&agent(&not_a_cgroup), 69, "hosp-agent doctor");
+    assert!(!dir.path().join("agent.sock").exists(), "a failed start leaves nothing behind");
+}
+
+#[test]
+fn the_doctor_answers_in_json_and_by_its_exit_status() {
+    let dir = tempfile::tempdir().unwrap();
+    let feed = format!("unix:{}", dir.path().join("agent.sock").display());
+    let output = agent(&["doctor", "--json", "--metrics-listen", "127.0.0.1:0", "--feed", &feed]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["ok"].as_bool(), Some(output.status.success()));
+    assert_eq!(output.status.code(), Some(i32::from(!output.status.success())));
+}

@@ -1,0 +1,181 @@
+//! What the agent says of single requests: times, bytes, who and where; and what it leaves out.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+use hosp_feed::{Leg, Request};
+use xtask::counts::Counts;
+use xtask::endpoint::Endpoint;
+use xtask::poll;
+
+use crate::rig::{Nginx, PATIENCE, Rig, client, runnable};
+
+/// Reads one request head, and nothing more.
+fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+/// Collects the live requests of one port until there are `n`.
+fn live(rig: &Rig, port: u16, n: usize) -> Vec<Request> {
+    let feed = Endpoint::Unix(rig.feed.clone());
+    let mut all: Vec<Request> = Vec::new();
+    let mut last = 0;
+    poll::until("live requests", PATIENCE, || {
+        let snapshot: hosp_feed::Snapshot = feed.get_json("/v1/snapshot").unwrap();
+        if snapshot.seq != last {
+            last = snapshot.seq;
+            all.extend(snapshot.requests.into_iter().filter(|r| r.server_port == port));
+        }
+        (all.len() >= n).then_some(())
+    })
+    .unwrap();
+    all
+}
+
+#[test]
+fn times_and_bytes_are_those_of_the_exchange() {
+    if !runnable(&[]) {
+        return;
+    }
+    let rig = Rig::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let request = "POST /patients/42/notes?secret=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc";
+    let (head, body) = ("HTTP/1.1 201 Created\r\nContent-Length: 5000\r\n\r\n", "y".repeat(5_000));
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        read_head(&mut stream);
+        stream.read_exact(&mut [0; 3]).unwrap();
+        // The times under test.
+        std::thread::sleep(Duration::from_millis(300));
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        stream.write_all(body.as_bytes()).unwrap();
+    });
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    server.join().unwrap();
+
+    let seen = live(&rig, port, 2);
+    assert_eq!(seen.len(), 2, "{seen:?}");
+    for r in &seen {
+        assert_eq!((r.method.as_str(), r.status, r.ordinal), ("POST", 201, 1));
+        assert_eq!(r.route, "/patients/{id}/notes");
+        assert_eq!((r.request_bytes, r.response_bytes), (request.len() as u64, answer.len() as u64));
+        // Never shorter than what was slept; longer by what a busy machine takes to wake a thread up.
+        assert!((300_000..500_000).contains(&r.ttfb_us), "{r:?}");
+        assert!((500_000..900_000).contains(&r.duration_us), "{r:?}");
+    }
+    assert!(seen.iter().any(|r| r.leg == Leg::Server) && seen.iter().any(|r| r.leg == Leg::Client));
+}
+
+#[test]
+fn the_service_is_the_process_that_listens_or_connects() {
+    if !runnable(&["nginx", "curl"]) {
+        return;
+    }
+    let rig = Rig::new();
+    let nginx = Nginx::new(rig.dir.path());
+    let port = nginx.address.port().to_string();
+    client("curl", &["-s", "-o", "/dev/null", &nginx.url("/hello")]);
+    for (leg, service) in [("server", "nginx"), ("client", "curl")] {
+        let labels = [("leg", leg), ("service", service), ("server_port", port.as_str())];
+        let one = || (rig.scrape().sum("hosp_agent_requests_total", &labels) == 1.0).then_some(());
+        let got = poll::until(service, PATIENCE, one);
+        assert!(got.is_ok(), "{leg}: {}", rig.metrics.get_text("/metrics").unwrap());
+    }
+}
+
+#[test]
+fn the_agents_own_sockets_are_left_out() {
+    if !runnable(&["nginx", "curl"]) {
+        return;
+    }
+    let rig = Rig::new();
+    let Endpoint::Tcp(own) = rig.metrics else { unreachable!("made with a TCP address") };
+    for _ in 0..20 {
+        rig.scrape();
+    }
+    // Something else afterwards: once it shows, so would the scrapes before it.
+    let nginx = Nginx::new(rig.dir.path());
+    client("curl", &["-s", "-o", "/dev/null", &nginx.url("/hello")]);
+    let mut truth = Counts::default();
+    truth.add("GET", 200, 1);
+    rig.expect("server", nginx.address.port(), &truth);
+    assert_eq!(rig.requests("server", own.port()).total(), 0);
+}
+
+#[test]
+fn a_connection_that_outlives_the_agent_is_picked_up_by_the_next_one() {
+    if !runnable(&[]) {
+        return;
+    }
+    let mut rig = Rig::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while !read_head(&mut stream).is_empty() {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        }
+    });
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let mut ask = |n| {
+        for _ in 0..n {
+            stream.write_all(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+            stream.read_exact(&mut [0; 40]).unwrap();
+        }
+    };
+    let mut truth = Counts::default();
+    ask(3);
+    truth.add("GET", 200, 3);
+    rig.expect("server", port, &truth);
+    rig.restart();
+    ask(2);
+    let mut truth = Counts::default();
+    truth.add("GET", 200, 2);
+    rig.expect("server", port, &truth);
+    rig.expect("client", port, &truth);
+    drop(stream);
+    server.join().unwrap();
+}
+
+#[test]
+fn the_agent_keeps_no_privilege_that_it_does_not_need_and_leaves_nothing_behind() {
+    if !runnable(&["bpftool"]) {
+        return;
+    }
+    let mut rig = Rig::new();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", rig.agent.pid())).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        u64::from_str_radix(line.split_whitespace().last().unwrap(), 16).unwrap()
+    };
+    let (dac_read_search, sys_ptrace) = (1 << 2, 1 << 19);
+    for set in ["CapPrm:", "CapEff:", "CapBnd:"] {
+        assert_eq!(field(set) & !(dac_read_search | sys_ptrace), 0, "{set}");
+    }
+    assert_eq!(field("NoNewPrivs:"), 1);
+
+    let programs = || {
+        let listed =
+            Command::new(crate::rig::find("bpftool").unwrap()).args(["-j", "prog"]).output().unwrap();
+        let pid = format!("\"pid\":{},", rig.agent.pid());
+        String::from_utf8_lossy(&listed.stdout).matches(&pid).count()
+    };
+    let loaded = programs();
+    let ended = rig.agent.stop(PATIENCE).unwrap();
+    assert!(ended.success(), "{ended}: {}", rig.agent.log_tail(20));
+    assert!(!rig.feed.exists(), "the feed's socket was left behind");
+    // Older bpftools cannot tell which process holds a program; where it can, none is left.
+    assert!(loaded == 0 || loaded >= 5, "{loaded}");
+}

@@ -1,0 +1,156 @@
+//! Records and sources made up for tests.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hosp_agent_ebpf::{COMM_LEN, COUNTERS, Counter, Leg, Method, Outcome, PATH_MAX, Record};
+use hosp_feed::ProgramCost;
+
+use hosp_agent::source::{Counters, Source};
+
+/// Builds one record: a `GET /` on the server leg, port 80, answered with 200 after 1 ms, unless told otherwise.
+pub(crate) struct RecordBuilder(Record);
+
+/// See [`RecordBuilder`].
+pub(crate) fn record() -> RecordBuilder {
+    let mut path = [0; PATH_MAX];
+    path[0] = b'/';
+    RecordBuilder(Record {
+        start_ns: 1_000_000_000,
+        ttfb_ns: 500_000,
+        duration_ns: 1_000_000,
+        request_bytes: 100,
+        response_bytes: 200,
+        local_addr: Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets(),
+        remote_addr: Ipv4Addr::new(192, 0, 2, 7).to_ipv6_mapped().octets(),
+        local_port: 80,
+        remote_port: 40_000,
+        pid: 0,
+        comm: [0; COMM_LEN],
+        ordinal: 1,
+        srtt_us: 50,
+        retransmits: 0,
+        status: 200,
+        leg: Leg::Server as u8,
+        method: Method::Get as u8,
+        outcome: Outcome::Answered as u8,
+        flags: 0,
+        path_len: 1,
+        _pad: [0; 5],
+        path,
+    })
+}
+
+impl RecordBuilder {
+    pub(crate) fn path(mut self, path: &str) -> Self {
+        self.0.path = [0; PATH_MAX];
+        self.0.path[..path.len()].copy_from_slice(path.as_bytes());
+        self.0.path_len = u8::try_from(path.len()).unwrap();
+        self
+    }
+
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.0.status = status;
+        self
+    }
+
+    pub(crate) fn method(mut self, method: Method) -> Self {
+        self.0.method = method as u8;
+        self
+    }
+
+    /// An unanswered request.
+    pub(crate) fn ended(mut self, outcome: Outcome) -> Self {
+        self.0.outcome = outcome as u8;
+        self.0.status = 0;
+        self
+    }
+
+    pub(crate) fn duration(mut self, duration: Duration) -> Self {
+        self.0.duration_ns = u64::try_from(duration.as_nanos()).unwrap();
+        self
+    }
+
+    pub(crate) fn listener(mut self, port: u16) -> Self {
+        self.0.local_port = port;
+        self
+    }
+
+    /// Makes it a request on the client leg, to this address, by the process `pid` whose task is called `comm`.
+    pub(crate) fn client(mut self, to: (IpAddr, u16), pid: u32, comm: &str) -> Self {
+        self.0.leg = Leg::Client as u8;
+        let IpAddr::V4(v4) = to.0 else { panic!("tests use IPv4") };
+        self.0.remote_addr = v4.to_ipv6_mapped().octets();
+        (self.0.remote_port, self.0.local_port) = (to.1, 50_000);
+        self.0.pid = pid;
+        self.0.comm = [0; COMM_LEN];
+        self.0.comm[..comm.len()].copy_from_slice(comm.as_bytes());
+        self
+    }
+
+    pub(crate) fn build(self) -> Record {
+        self.0
+    }
+}
+
+/// The bytes of a record as they lie in the ring.
+pub(crate) fn bytes(record: &Record) -> Vec<u8> {
+    // SAFETY: a Record has no implicit padding (its size is the sum of its fields, asserted where it is
+    // defined), so all of its bytes are initialised; the slice lives no longer than the reference.
+    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(record).cast::<u8>(), size_of::<Record>()) }
+        .to_vec()
+}
+
+/// A kernel that says what a test tells it to. Clones share the script.
+#[derive(Clone, Default)]
+pub(crate) struct Script(Arc<Mutex<Scripted>>);
+
+#[derive(Default)]
+struct Scripted {
+    records: Vec<Vec<u8>>,
+    counters: Option<Counters>,
+}
+
+impl Script {
+    /// Puts a record into the ring and into the kernel's books.
+    pub(crate) fn push(&self, record: &Record) {
+        self.push_bytes(bytes(record));
+        self.count(Counter::Seen, record.leg(), 1);
+        self.count(Counter::recorded(record.status), record.leg(), 1);
+    }
+
+    /// Puts bytes into the ring, and nothing into the books.
+    pub(crate) fn push_bytes(&self, bytes: Vec<u8>) {
+        self.0.lock().unwrap().records.push(bytes);
+    }
+
+    /// Adds to one of the kernel's counters.
+    pub(crate) fn count(&self, counter: Counter, leg: Leg, n: u64) {
+        let mut script = self.0.lock().unwrap();
+        script.counters.get_or_insert([0; COUNTERS as usize])[counter.index(leg) as usize] += n;
+    }
+}
+
+impl Source for Script {
+    fn wait(&mut self, timeout: Duration) -> io::Result<()> {
+        if self.0.lock().unwrap().records.is_empty() {
+            std::thread::sleep(timeout.min(Duration::from_millis(5)));
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, each: &mut dyn FnMut(&[u8])) {
+        let records = std::mem::take(&mut self.0.lock().unwrap().records);
+        records.iter().for_each(|record| each(record));
+    }
+
+    fn counters(&self) -> Counters {
+        self.0.lock().unwrap().counters.unwrap_or([0; COUNTERS as usize])
+    }
+
+    fn program_costs(&self) -> Vec<ProgramCost> {
+        vec![ProgramCost { program: "hosp_ingress".into(), runs: 10, seconds: 0.5 }]
+    }
+}

@@ -1,0 +1,214 @@
+//! What is counted, under the names that dashboards depend on.
+//!
+//! Counters are looked up by label once, ahead; the path of a request only increments handles. All of them
+//! exist from the start at 0, so that a rate over the first failure is right.
+
+pub mod requests;
+
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::balance::Endpoint;
+use crate::cache::CacheResult;
+use crate::retry::{Denied, Reason};
+
+/// Bounds of the duration histogram, in seconds: those that OpenTelemetry advises for HTTP, extended at both
+/// ends for cache hits and for an origin that takes up to 20 s.
+pub const BUCKETS: [f64; 17] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0];
+
+/// Every counter of the process, shared by all workers.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Answers by method and status; status `0` when the client went away before one.
+    pub requests: IntCounterVec,
+    /// Time from a request's head to the end of its answer.
+    pub duration: HistogramVec,
+    /// Requests under way.
+    pub in_flight: IntGauge,
+    /// Client connections open.
+    pub connections: IntGauge,
+    /// Tries by origin and outcome.
+    pub attempts: IntCounterVec,
+    /// Cache look-ups by result, in the order of [`CacheResult::ALL`].
+    pub cache: [IntCounter; CacheResult::ALL.len()],
+    /// Answers stored.
+    pub stored: IntCounter,
+    /// Bytes and number of answers stored, brought up to date at each scrape.
+    pub cache_bytes: IntGauge,
+    /// Resources with stored answers.
+    pub cache_entries: IntGauge,
+    /// Retries made, in the order of [`Reason::ALL`].
+    pub retries: [IntCounter; Reason::ALL.len()],
+    /// Retries wanted but not made, in the order of [`Denied::ALL`].
+    pub denied: [IntCounter; Denied::ALL.len()],
+    /// Answers cut off in the middle of their body by the origin.
+    pub cut: IntCounter,
+    /// Lines of the access log dropped because its reader was too slow.
+    pub log_dropped: IntCounter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Self {
+        let r = Registry::new();
+        let cache = vec(&r, "hosp_proxy_cache_requests_total", "Cache look-ups by result.", &["result"]);
+        let retries = vec(&r, "hosp_proxy_retries_total", "Retries made, by what went wrong.", &["reason"]);
+        let denied = vec(
+            &r,
+            "hosp_proxy_retries_denied_total",
+            "Retries wanted but not made, by what stood against them.",
+            &["reason"],
+        );
+        let build = IntGaugeVec::new(
+            Opts::new("hosp_proxy_build_info", "Always 1; the version is in the label."),
+            &["version"],
+        );
+        let build = registered(&r, build);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Self {
+            requests: vec(
+                &r,
+                "hosp_proxy_requests_total",
+                "Requests by method and status answered; status 0 when the client went away before an answer.",
+                &["http_request_method", "http_response_status_code"],
+            ),
+            duration: registered(
+                &r,
+                HistogramVec::new(
+                    HistogramOpts::new(
+                        "hosp_proxy_request_duration_seconds",
+                        "Time from a request's head to the end of its answer.",
+                    )
+                    .buckets(BUCKETS.to_vec()),
+                    &["http_request_method"],
+                ),
+            ),
+            in_flight: gauge(&r, "hosp_proxy_requests_in_flight", "Requests under way."),
+            connections: gauge(&r, "hosp_proxy_client_connections", "Client connections open."),
+            attempts: vec(
+                &r,
+                "hosp_proxy_attempts_total",
+                "Tries sent to an origin, by origin and outcome.",
+                &["origin", "outcome"],
+            ),
+            cache: CacheResult::ALL.map(|result| cache.with_label_values(&[result.name()])),
+            stored: counter(&r, "hosp_proxy_cache_stored_total", "Answers stored in the cache."),
+            cache_bytes: gauge(&r, "hosp_proxy_cache_bytes", "Memory of the answers stored in the cache."),
+            cache_entries: gauge(
+                &r,
+                "hosp_proxy_cache_entries",
+                "Resources with answers stored in the cache.",
+            ),
+            retries: Reason::ALL.map(|reason| retries.with_label_values(&[reason.name()])),
+            denied: Denied::ALL.map(|reason| denied.with_label_values(&[reason.name()])),
+            cut: counter(
+                &r,
+                "hosp_proxy_answers_cut_total",
+                "Answers that an origin cut off in the middle of their body; the client's connection was reset.",
+            ),
+            log_dropped: counter(
+                &r,
+                "hosp_proxy_access_log_dropped_total",
+                "Lines of the access log dropped because its reader was too slow.",
+            ),
+            registry: r,
+        }
+    }
+
+    /// All metrics in Prometheus' text format, with those of the process and of each endpoint.
+    pub fn text(&self, endpoints: &[Endpoint]) -> Vec<u8> {
+        let mut families = self.registry.gather();
+        families.extend(process());
+        families.extend(origins_in_flight(endpoints));
+        families.retain(|family| !family.get_metric().is_empty());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text).expect("families with names and a Vec cannot fail");
+        text
+    }
+}
+
+fn vec(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    registered(registry, IntCounterVec::new(Opts::new(name, help), labels))
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
+    registered(registry, IntCounter::new(name, help))
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
+    registered(registry, IntGauge::new(name, help))
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: prometheus::Result<C>) -> C {
+    let collector = collector.expect("names and labels in this file are valid");
+    registry.register(Box::new(collector.clone())).expect("names in this file are distinct");
+    collector
+}
+
+fn origins_in_flight(endpoints: &[Endpoint]) -> Vec<MetricFamily> {
+    let gauge = IntGaugeVec::new(
+        Opts::new("hosp_proxy_origin_requests_in_flight", "Requests under way at each origin."),
+        &["origin"],
+    )
+    .expect("the name and the label are valid");
+    for endpoint in endpoints {
+        gauge.with_label_values(&[endpoint.name()]).set(endpoint.in_flight() as i64);
+    }
+    gauge.collect()
+}
+
+/// CPU time, memory and open files of this process, under Prometheus' own names; what the system
+/// does not tell is left out.
+fn process() -> Vec<MetricFamily> {
+    let Ok(me) = procfs::process::Process::myself() else { return Vec::new() };
+    let mut families = Vec::new();
+    if let Ok(stat) = me.stat() {
+        let cpu =
+            prometheus::Counter::new("process_cpu_seconds_total", "User and system CPU time, in seconds.")
+                .expect("the name is valid");
+        cpu.inc_by((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64);
+        families.extend(cpu.collect());
+        let rss = IntGauge::new("process_resident_memory_bytes", "Resident memory, in bytes.")
+            .expect("the name is valid");
+        rss.set((stat.rss * procfs::page_size()) as i64);
+        families.extend(rss.collect());
+    }
+    if let Ok(count) = me.fd_count() {
+        let fds = IntGauge::new("process_open_fds", "Open file descriptors.").expect("the name is valid");
+        fds.set(count as i64);
+        families.extend(fds.collect());
+    }
+    families
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_that_dashboards_depend_on_exist_before_the_first_request() {
+        let text = String::from_utf8(Metrics::new().text(&[])).unwrap();
+        for line in [
+            "hosp_proxy_cache_requests_total{result=\"hit\"} 0",
+            "hosp_proxy_retries_total{reason=\"connect\"} 0",
+            "hosp_proxy_retries_denied_total{reason=\"budget\"} 0",
+            "# TYPE hosp_proxy_build_info gauge",
+            "# TYPE process_cpu_seconds_total counter",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+    }
+}

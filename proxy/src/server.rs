@@ -1,0 +1,171 @@
+//! The whole proxy: starts the workers and the admin interface, and ends them in order.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::access::AccessLog;
+use crate::admin::{self, socket::AdminError, socket::AdminListener};
+use crate::config::{AdminAddr, Config};
+use crate::listen::{self, ListenError};
+use crate::metrics::Metrics;
+use crate::shared::Shared;
+use crate::worker::{self, Drained};
+
+/// Why the proxy does not start, or did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The admin interface cannot listen.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    /// A worker's runtime failed.
+    #[error("a worker could not run: {0}")]
+    Worker(#[source] io::Error),
+    /// A worker ended by a panic; the message is on standard error.
+    #[error("a worker ended by a panic: this is a bug in hosp-proxy")]
+    Panic,
+}
+
+/// Ends a proxy.
+#[derive(Clone, Debug)]
+pub struct Drainer(watch::Sender<bool>);
+
+impl Drainer {
+    /// Stops accepting connections and lets what is under way finish, within the configured time.
+    pub fn drain(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// A running proxy. Dropped without [`Server::wait`], its threads end by themselves after a drain.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    listening: Vec<SocketAddr>,
+    admin: AdminAddr,
+    drainer: Drainer,
+    workers: usize,
+    ended: mpsc::Receiver<Result<Drained, ServerError>>,
+}
+
+impl Server {
+    /// Starts the proxy. The admin interface runs on the calling thread's local task set.
+    pub async fn start(config: Config) -> Result<Self, ServerError> {
+        let metrics = Arc::new(Metrics::new());
+        let access = match config.log.access {
+            true => Some(AccessLog::start(io::stdout(), metrics.clone()).map_err(ServerError::Thread)?),
+            false => None,
+        };
+        let (drain, draining) = watch::channel(false);
+        let listening = config
+            .listen
+            .iter()
+            .map(|address| listen::bind(*address, config.workers))
+            .collect::<Result<Vec<_>, _>>()?;
+        let admin_listener = AdminListener::bind(&config.admin).await?;
+        let admin = admin_listener.address().map_err(ServerError::Worker)?;
+        let addresses = listening
+            .iter()
+            .map(|sockets| sockets[0].local_addr())
+            .collect::<Result<_, _>>()
+            .map_err(ServerError::Worker)?;
+        let workers = config.workers;
+        let shared = Arc::new(Shared::new(config, access, metrics, draining));
+        tokio::task::spawn_local(admin::serve(admin_listener, shared.clone()));
+
+        let (ending, ended) = mpsc::channel(workers.get());
+        let workers = by_worker(listening, workers)
+            .into_iter()
+            .enumerate()
+            .map(|(number, sockets)| {
+                let (shared, ending) = (shared.clone(), ending.clone());
+                let work = AssertUnwindSafe(move || worker::run(shared, sockets));
+                std::thread::Builder::new()
+                    .name(format!("worker-{number}"))
+                    .spawn(move || report(ending, work))
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(ServerError::Thread)?
+            .len();
+        Ok(Self { shared, listening: addresses, admin, drainer: Drainer(drain), workers, ended })
+    }
+
+    /// The addresses that clients are accepted on, with the ports that were found for port 0.
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.listening
+    }
+
+    /// Where the admin interface listens.
+    pub fn admin(&self) -> &AdminAddr {
+        &self.admin
+    }
+
+    /// What all workers share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// A handle that can end the proxy while somebody waits for it.
+    pub fn drainer(&self) -> Drainer {
+        self.drainer.clone()
+    }
+
+    /// Waits until all workers have ended. When one fails, the others are drained: a proxy that serves with some
+    /// of its threads only looks healthy and is not.
+    pub async fn wait(mut self) -> Result<Drained, ServerError> {
+        let mut outcome = Ok(Drained::Clean);
+        for _ in 0..self.workers {
+            let ended = self.ended.recv().await.unwrap_or(Err(ServerError::Panic));
+            match ended {
+                Ok(Drained::Clean) => {}
+                Ok(Drained::Cut) if outcome.is_ok() => outcome = Ok(Drained::Cut),
+                Ok(Drained::Cut) => {}
+                Err(error) => {
+                    self.drainer.drain();
+                    outcome = outcome.and(Err(error));
+                }
+            }
+        }
+        if let Some(access) = &self.shared.access {
+            access.flush();
+        }
+        outcome
+    }
+}
+
+/// Runs a worker and reports how it ended, a panic included.
+fn report(
+    ended: mpsc::Sender<Result<Drained, ServerError>>,
+    work: impl FnOnce() -> io::Result<Drained> + std::panic::UnwindSafe,
+) {
+    let outcome = match std::panic::catch_unwind(work) {
+        Ok(outcome) => outcome.map_err(ServerError::Worker),
+        Err(_) => Err(ServerError::Panic),
+    };
+    // Nobody waits: then nobody wants to know.
+    let _ = ended.blocking_send(outcome);
+}
+
+/// Regroups sockets from one list per address to one list per worker.
+fn by_worker(
+    by_address: Vec<Vec<std::net::TcpListener>>,
+    workers: NonZeroUsize,
+) -> Vec<Vec<std::net::TcpListener>> {
+    let mut groups: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
+    for sockets in by_address {
+        for (group, socket) in groups.iter_mut().zip(sockets) {
+            group.push(socket);
+        }
+    }
+    groups
+}

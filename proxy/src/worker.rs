@@ -1,0 +1,152 @@
+//! One worker: a thread with its own runtime, listeners, client connections and pools.
+
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use rand::rngs::SmallRng;
+use rand::{Rng, RngExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+
+use crate::connection;
+use crate::metrics::requests::RequestCounters;
+use crate::pool::{Pool, REAP_INTERVAL};
+use crate::request_id::Ids;
+use crate::shared::Shared;
+
+/// Pause after an accept that failed for want of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What everything on one worker's thread shares.
+#[derive(Debug)]
+pub struct Worker {
+    /// What all workers share.
+    pub shared: Arc<Shared>,
+    /// Connections to the origins.
+    pub pool: Rc<Pool>,
+    /// Counters of answers.
+    pub counters: RequestCounters,
+    /// Makes request ids.
+    pub ids: Ids,
+    /// hyper's server with our settings.
+    pub server: http1::Builder,
+    random: RefCell<SmallRng>,
+    turn: Cell<usize>,
+}
+
+impl Worker {
+    /// A worker without any connection.
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let mut random: SmallRng = rand::make_rng();
+        Self {
+            pool: Rc::new(Pool::new(&shared.config)),
+            counters: RequestCounters::new(&shared.metrics),
+            ids: Ids::new(random.next_u64(), random.next_u64()),
+            server: connection::server(&shared.config),
+            turn: Cell::new(random.next_u32() as usize),
+            random: RefCell::new(random),
+            shared,
+        }
+    }
+
+    /// A random number, uniform in 0..1.
+    pub fn jitter(&self) -> f64 {
+        self.random.borrow_mut().random()
+    }
+
+    /// A number that differs from request to request.
+    pub fn next_turn(&self) -> usize {
+        self.turn.replace(self.turn.get().wrapping_add(1))
+    }
+}
+
+/// How a worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drained {
+    /// Everything under way was finished.
+    Clean,
+    /// The time for it was over first.
+    Cut,
+}
+
+/// Serves on `listeners` until the proxy goes down and what is under way is done.
+pub fn run(shared: Arc<Shared>, listeners: Vec<StdListener>) -> io::Result<Drained> {
+    let runtime = tokio::runtime::LocalRuntime::new()?;
+    runtime.block_on(async {
+        let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
+        let worker = Rc::new(Worker::new(shared.clone()));
+        tokio::task::spawn_local(reap(worker.pool.clone()));
+        // Each connection holds a sender; when all are gone, nothing is under way any more.
+        let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
+        for listener in listeners {
+            tokio::task::spawn_local(accept(worker.clone(), listener, alive.clone()));
+        }
+        drop(alive);
+        let mut draining = shared.draining.clone();
+        // An error means that the one who would ask is gone: the same as being asked.
+        let _ = draining.wait_for(|draining| *draining).await;
+        let deadline = Instant::now() + shared.config.drain;
+        Ok(match timeout_at(deadline, all_gone.recv()).await {
+            Ok(_) => Drained::Clean,
+            Err(_) => Drained::Cut,
+        })
+    })
+}
+
+async fn reap(pool: Rc<Pool>) {
+    let mut ticks = interval(REAP_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        pool.reap();
+    }
+}
+
+/// Accepts connections until the proxy goes down.
+async fn accept(worker: Rc<Worker>, listener: TcpListener, alive: mpsc::Sender<Infallible>) {
+    let mut draining = worker.shared.draining.clone();
+    loop {
+        tokio::select! {
+            biased;
+            _ = draining.wait_for(|draining| *draining) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => spawn(&worker, stream, peer, &alive),
+                Err(error) => survive(&error).await,
+            },
+        }
+    }
+    // The kernel has completed the handshakes of those in the queue: they would meet a reset. Yielding lets the
+    // runtime learn of those that came last.
+    tokio::task::yield_now().await;
+    while let Poll::Ready(Ok((stream, peer))) =
+        std::future::poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
+    {
+        spawn(&worker, stream, peer, &alive);
+    }
+}
+
+fn spawn(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, alive: &mpsc::Sender<Infallible>) {
+    let (worker, alive) = (worker.clone(), alive.clone());
+    tokio::task::spawn_local(async move {
+        connection::serve(worker, stream, peer.ip()).await;
+        drop(alive);
+    });
+}
+
+/// A connection that is gone before it was accepted is nobody's loss; being out of descriptors passes.
+async fn survive(error: &io::Error) {
+    if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+        tracing::debug!(%error, "a client left before it was accepted");
+    } else {
+        tracing::warn!(%error, "cannot accept a connection; trying again shortly");
+        sleep(ACCEPT_PAUSE).await;
+    }
+}

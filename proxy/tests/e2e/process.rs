@@ -1,0 +1,140 @@
+//! The program itself: signals, exit statuses and messages.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Output, Stdio};
+
+use crate::support::{Client, Origin, Reply, eventually, ok, raw};
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hosp-proxy"));
+    command.env_remove("RUST_LOG").env("NO_COLOR", "1");
+    command
+}
+
+fn output(args: &[&str]) -> (i32, String) {
+    let Output { status, stdout, stderr } = program().args(args).output().unwrap();
+    let text = [stdout, stderr].concat();
+    (status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+/// A running program, killed when the test ends before it does.
+struct Running {
+    child: Child,
+    address: SocketAddr,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Running {
+    fn start(args: &[&str]) -> Self {
+        let mut child = program().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it listened");
+            if let Some((_, rest)) = line.split_once("listening address=") {
+                break rest.split_whitespace().next().unwrap().parse().unwrap();
+            }
+        };
+        Self { child, address, log }
+    }
+
+    fn signal(&self, name: &str) {
+        let status =
+            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    fn end(mut self) -> (i32, String) {
+        let code = self.child.wait().unwrap().code().unwrap();
+        let mut rest = String::new();
+        self.log.read_to_string(&mut rest).unwrap();
+        (code, rest)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn sigterm_finishes_what_is_under_way_and_exits_0() {
+    let (release, gate) = std::sync::mpsc::channel();
+    let gate = std::sync::Mutex::new(Some(gate));
+    let origin = Origin::new(move |_| Reply::Wait(gate.lock().unwrap().take().unwrap(), ok("whole")));
+    let folder = tempfile::tempdir().unwrap();
+    let admin = format!("unix:{}", folder.path().join("new/proxy.sock").display());
+    let args = ["--listen", "127.0.0.1:0", "--origin", &origin.url(), "--admin", &admin, "--access-log"];
+    let mut running = Running::start(&args);
+    let mut client = Client::connect(running.address);
+    client.send(raw("GET", "/path?secret=1", &[], ""));
+    eventually("the request is at the origin", || origin.hits() == 1);
+    running.signal("TERM");
+    eventually("it takes no more", || std::net::TcpStream::connect(running.address).is_err());
+    release.send(()).unwrap();
+    assert_eq!(client.answer().text(), "whole");
+    let mut stdout = running.child.stdout.take().unwrap();
+    let mut access = String::new();
+    stdout.read_to_string(&mut access).unwrap();
+    assert_eq!(access.lines().count(), 1, "{access}");
+    let line: serde_json::Value = serde_json::from_str(&access).unwrap();
+    assert_eq!((line["path"].as_str(), line["status"].as_u64()), (Some("/path"), Some(200)));
+    assert!(!access.contains("secret"));
+    let (code, log) = running.end();
+    assert_eq!(code, 0, "{log}");
+    assert!(!folder.path().join("new/proxy.sock").exists(), "the socket's file goes with the program");
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let (_hold, never) = std::sync::mpsc::channel();
+    let never = std::sync::Mutex::new(Some(never));
+    let origin = Origin::new(move |_| Reply::Wait(never.lock().unwrap().take().unwrap(), vec![]));
+    let running =
+        Running::start(&["--listen", "127.0.0.1:0", "--origin", &origin.url(), "--admin", "127.0.0.1:0"]);
+    let mut client = Client::connect(running.address);
+    client.send(raw("GET", "/", &[], ""));
+    eventually("the request is at the origin", || origin.hits() == 1);
+    running.signal("INT");
+    eventually("it takes no more", || std::net::TcpStream::connect(running.address).is_err());
+    running.signal("TERM");
+    let (code, log) = running.end();
+    assert_eq!(code, 1, "{log}");
+}
+
+#[test]
+fn mistakes_have_their_exit_status_and_say_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("bad.toml");
+    std::fs::write(&bad, "workers = 1\nworker = 2\n").unwrap();
+    let good = folder.path().join("good.toml");
+    std::fs::write(&good, include_str!("../data/full.toml")).unwrap();
+    let (bad, good) = (bad.to_str().unwrap(), good.to_str().unwrap());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let below_file = format!("unix:{}/proxy.sock", file.display());
+
+    let check = |args: &[&str], code: i32, part: &str| {
+        let (got, text) = output(args);
+        assert_eq!(got, code, "{args:?}: {text}");
+        assert!(text.contains(part), "{args:?}: {text}");
+    };
+    check(&["--version"], 0, env!("CARGO_PKG_VERSION"));
+    check(&["--help"], 0, "Examples:");
+    check(&["completions", "bash"], 0, "complete -F");
+    check(&["check", "--config", good], 0, "good");
+    check(&["check", "--config", bad], 78, "bad.toml:2:1: unknown field");
+    check(&["check", "--config", "/nonexistent.toml"], 78, "cannot read");
+    check(&["--config", bad], 78, "bad.toml:2:1");
+    check(&["--listen", "127.0.0.1:0"], 64, "--origin");
+    check(&["--listen", "here", "--origin", "http://a"], 64, "--listen");
+    check(&["--listen", "127.0.0.1:0", "--origin", "ftp://a"], 64, "http://");
+    check(&["--listen", &taken, "--origin", "http://a", "--admin", "127.0.0.1:0"], 1, "is in use");
+    check(&["--listen", "127.0.0.1:0", "--origin", "http://a", "--admin", &below_file], 1, "--admin");
+}

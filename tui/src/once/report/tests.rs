@@ -1,0 +1,52 @@
+use super::*;
+use crate::traffic;
+
+fn answers() -> Vec<(String, Result<Snapshot, FeedError>)> {
+    let (mut one, mut two) = (traffic::Agent::new("web-1", 1), traffic::Agent::new("web-2", 2));
+    let _ = (one.second(), two.second());
+    vec![("unix:/a".to_owned(), Ok(one.second())), ("unix:/b".to_owned(), Ok(two.second()))]
+}
+
+#[test]
+fn requests_of_all_agents_add_up_by_label() {
+    let answers = answers();
+    let report = Report::of(&answers, None);
+    let all = |report: &Report, leg| -> u64 {
+        report.requests.iter().filter(|r| r.leg == leg).map(|r| r.requests).sum()
+    };
+    let expect: u64 = answers
+        .iter()
+        .flat_map(|(_, s)| &s.as_ref().unwrap().series)
+        .filter(|s| s.key.leg == Leg::Client)
+        .map(|s| s.total)
+        .sum();
+    assert_eq!(all(&report, Leg::Client), expect);
+    assert_eq!(report.legs.client.requests, expect);
+    assert_eq!(report.legs.client.statuses.values().sum::<u64>(), expect);
+    assert_eq!(report.service.as_deref(), Some("hosp-proxy"));
+    assert!(report.books.balanced && report.legs.server.interval.p99_seconds.is_some());
+}
+
+#[test]
+fn an_agent_that_is_missing_is_named() {
+    let mut answers = answers();
+    answers.push(("unix:/c".to_owned(), Err(FeedError::Ended { address: "unix:/c".to_owned() })));
+    let report = Report::of(&answers, None);
+    assert_eq!(report.agents[2].error.as_deref(), Some("unix:/c ended the feed"));
+    assert_eq!(report.agents[0].error, None);
+}
+
+#[test]
+fn a_service_that_was_never_seen_has_no_success() {
+    let report = Report::of(&answers(), Some("nobody"));
+    assert_eq!((report.legs.server.requests, report.legs.server.success), (0, None));
+    assert_eq!(report.attempts_per_request, None);
+}
+
+#[test]
+fn the_table_and_the_json_stay_as_they_are() {
+    let answers = answers();
+    let report = Report::of(&answers[..1], None);
+    insta::assert_snapshot!("table", super::super::table::render(&report));
+    insta::assert_snapshot!("json", report.json());
+}

@@ -1,0 +1,101 @@
+//! The programs that the demo and the benchmarks run, built with optimisation.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+
+use crate::steps::{cargo, timed};
+
+/// A program of this workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    Proxy,
+    Agent,
+    Tui,
+    DemoOrigin,
+    DemoLoad,
+}
+
+impl Program {
+    const ALL: [Self; 5] = [Self::Proxy, Self::Agent, Self::Tui, Self::DemoOrigin, Self::DemoLoad];
+
+    /// Its name, which is also that of its process.
+    pub(crate) const fn name(self) -> &'static str {
+        self.names().1
+    }
+
+    /// Its package, and its name.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Proxy => ("hosp-proxy", "hosp-proxy"),
+            Self::Agent => ("hosp-agent", "hosp-agent"),
+            Self::Tui => ("hosp-tui", "hosp-tui"),
+            Self::DemoOrigin => ("xtask", "demo-origin"),
+            Self::DemoLoad => ("xtask", "demo-load"),
+        }
+    }
+}
+
+/// Programs that were built, by name.
+#[derive(Debug)]
+pub(crate) struct Programs(BTreeMap<String, PathBuf>);
+
+impl Programs {
+    /// Builds all of them, whoever needs which: a fixed selection gives each dependency the same features every
+    /// time, so that no command builds again what another has built.
+    pub(crate) fn build() -> anyhow::Result<Self> {
+        let list = Program::ALL.map(Program::name);
+        timed(&format!("cargo build --release ({})", list.join(", ")), || {
+            let mut cargo = cargo()?;
+            cargo.args(["build", "--release", "--message-format=json-render-diagnostics"]);
+            for (package, name) in Program::ALL.map(Program::names) {
+                cargo.args(["--package", package, "--bin", name]);
+            }
+            let output = cargo.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+            if !output.status.success() {
+                bail!("the build failed ({})", output.status);
+            }
+            let built = Self(executables(&String::from_utf8_lossy(&output.stdout)));
+            match list.iter().find(|&&name| !built.0.contains_key(name)) {
+                Some(missing) => bail!("cargo built no program called {missing}"),
+                None => Ok(built),
+            }
+        })
+    }
+
+    /// Where `program` lies.
+    pub(crate) fn path(&self, program: Program) -> &Path {
+        &self.0[program.name()]
+    }
+}
+
+/// The executables among cargo's messages (one JSON object a line), by name.
+fn executables(messages: &str) -> BTreeMap<String, PathBuf> {
+    #[derive(Deserialize)]
+    struct Message {
+        executable: Option<PathBuf>,
+    }
+    let paths = messages.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()?.executable);
+    paths.filter_map(|path| Some((path.file_name()?.to_str()?.to_owned(), path))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_found_among_cargos_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"x"},"executable":null}
+{"reason":"compiler-artifact","executable":"/t/release/hosp-proxy","fresh":true}
+{"reason":"build-finished","success":true}
+not json"#;
+        let found = executables(messages);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            [("hosp-proxy".into(), "/t/release/hosp-proxy".into())]
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! What the maintainer's commands share with the demo's two programs.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`origin`] | `demo-origin`: a hospital's API that fails the way the real one does |
+//! | [`load`] | `demo-load`: an open-loop generator that knows what became of each request |
+//! | [`counts`] | requests by method and final status, as every party to the books reports them |
+//! | [`child`], [`cgroup`], [`ports`] | processes that never outlive the command that started them |
+//! | [`endpoint`], [`prom`], [`poll`] | asking a running program what it has counted |
+//! | [`usage`], [`stats`], [`table`] | what a process tree cost, medians, and the printed tables |
+//!
+//! Nothing here knows about eBPF; the commands themselves live beside `main.rs`.
+
+pub mod cgroup;
+pub mod child;
+pub mod counts;
+pub mod endpoint;
+pub mod load;
+pub mod origin;
+pub mod poll;
+pub mod ports;
+pub mod prom;
+pub mod stats;
+pub mod table;
+pub mod usage;

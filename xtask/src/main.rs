@@ -1,0 +1,63 @@
+//! Everything a maintainer runs, continuous integration included: `cargo xtask setup|demo|test|bench|ebpf|ci`.
+
+mod artifacts;
+mod bench;
+mod ci;
+mod demo;
+mod ebpf;
+mod kernels;
+mod setup;
+mod steps;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// hosp's maintenance commands
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+enum Xtask {
+    /// Install what tests, benchmarks and the BPF build need (Debian packages, BPF toolchain)
+    Setup(setup::Options),
+    /// Run origin, proxy, agent, load and the terminal together, and compare their books
+    Demo(demo::Options),
+    /// Run every test
+    Test(test::Options),
+    /// Measure hosp beside its peers
+    Bench(bench::Options),
+    /// Rebuild the committed BPF object, or check that it is what its sources build
+    Ebpf(ebpf::Options),
+    /// Check format, lints, the committed BPF object and the sample configurations
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let done = match Xtask::parse() {
+        Xtask::Setup(options) => setup::run(&options),
+        Xtask::Demo(options) => return demo::run(&options),
+        Xtask::Test(options) => test::run(&options),
+        Xtask::Bench(options) => bench::run(&options),
+        Xtask::Ebpf(options) => ebpf::run(&options),
+        Xtask::Ci => ci::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Xtask::command().debug_assert();
+    }
+}
