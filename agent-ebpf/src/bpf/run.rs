@@ -169,9 +169,9 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
     }
     // SAFETY: a value of the map.
     let leg = unsafe { (*conn).facts.leg() };
-    // SAFETY: likewise. What a socket sends is in order and under its lock; what it receives may, rarely, be
-    // looked at on two CPUs at once: the second comes too early, as if it had been lost.
-    if INGRESS && unsafe { (*conn).ingress_lock.swap(1) } != 0 {
+    // What a socket sends is in order and under its lock; what it receives may, rarely, be looked at on two CPUs
+    // at once: the second waits for the first.
+    if INGRESS && !lock(conn) {
         books::count(leg, Counter::Resyncs);
         // SAFETY: an atomic of a value of the map.
         unsafe { (*conn).epoch.add(1) };
@@ -182,6 +182,42 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
         // SAFETY: an atomic of a value of the map.
         unsafe { (*conn).ingress_lock.swap(0) };
     }
+}
+
+/// How often a run looks whether another one has finished: some hundred times as long as a run takes.
+const PATIENCE: u32 = 1 << 14;
+
+/// A run that waits for another one.
+#[repr(C)]
+struct Wait {
+    conn: *mut Conn,
+    locked: u64,
+}
+
+/// Takes the lock of what comes in. False when the one who has it does not give it back in time.
+#[inline(always)]
+fn lock(conn: *mut Conn) -> bool {
+    // SAFETY: an atomic of a value of the map.
+    if unsafe { (*conn).ingress_lock.swap(1) } == 0 {
+        return true;
+    }
+    let mut wait = Wait { conn, locked: 0 };
+    // SAFETY: the callback takes what is passed here.
+    unsafe { bpf_loop(PATIENCE, try_lock as *const () as *mut c_void, (&raw mut wait).cast(), 0) };
+    // SAFETY: on our stack; volatile, because the callback writes it.
+    unsafe { (&raw const wait.locked).read_volatile() != 0 }
+}
+
+#[inline(never)]
+unsafe extern "C" fn try_lock(_: u32, wait: *mut Wait) -> i64 {
+    // SAFETY: called by `lock`, with a value of the map.
+    unsafe {
+        if (*(*wait).conn).ingress_lock.swap(1) != 0 {
+            return 0;
+        }
+        (*wait).locked = 1;
+    }
+    1
 }
 
 /// A socket that was connected before the observer came: known from its next request on.

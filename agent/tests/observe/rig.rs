@@ -13,18 +13,18 @@ use xtask::prom::Scrape;
 use xtask::{poll, ports};
 
 /// Long enough for a busy machine; nothing waits this long on a good day.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An agent on the host's root cgroup, with its own sockets and directory.
-pub struct Rig {
-    pub agent: Running,
-    pub metrics: Endpoint,
-    pub feed: PathBuf,
-    pub dir: tempfile::TempDir,
+pub(crate) struct Rig {
+    pub(crate) agent: Running,
+    pub(crate) metrics: Endpoint,
+    pub(crate) feed: PathBuf,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 /// Whether this test may run here; false, with a reason, where it may be skipped.
-pub fn runnable(programs: &[&str]) -> bool {
+pub(crate) fn runnable(programs: &[&str]) -> bool {
     let required = |name, value: &str| std::env::var(name).is_ok_and(|v| v == value);
     let required = required("CI", "true") || required("HOSP_TEST_REQUIRE", "1");
     let missing = programs.iter().find(|name| find(name).is_none());
@@ -41,7 +41,7 @@ pub fn runnable(programs: &[&str]) -> bool {
 }
 
 /// Where a program lies.
-pub fn find(name: &str) -> Option<PathBuf> {
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
@@ -49,7 +49,7 @@ pub fn find(name: &str) -> Option<PathBuf> {
 
 impl Rig {
     /// Starts an agent and waits until it observes.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let [address] = ports::free().unwrap();
         let feed = dir.path().join("agent.sock");
@@ -60,7 +60,7 @@ impl Rig {
     }
 
     /// Ends the agent as an operator would, and starts another one in its place.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let ended = self.agent.stop(PATIENCE).unwrap();
         assert!(ended.success(), "{ended}: {}", self.agent.log_tail(20));
         let Endpoint::Tcp(address) = self.metrics else { unreachable!("made with a TCP address") };
@@ -74,12 +74,12 @@ impl Rig {
     }
 
     /// What `/metrics` says now.
-    pub fn scrape(&self) -> Scrape {
+    pub(crate) fn scrape(&self) -> Scrape {
         Scrape::parse(&self.metrics.get_text("/metrics").unwrap()).unwrap()
     }
 
     /// `hosp_agent_requests_total` of one leg and port, by method and status.
-    pub fn requests(&self, leg: &str, port: u16) -> Counts {
+    pub(crate) fn requests(&self, leg: &str, port: u16) -> Counts {
         let port = port.to_string();
         let mut counts = Counts::default();
         for s in self.scrape().select("hosp_agent_requests_total", &[("leg", leg), ("server_port", &port)]) {
@@ -90,7 +90,7 @@ impl Rig {
     }
 
     /// `hosp_agent_requests_total` of one leg and port, by `error_type`.
-    pub fn endings(&self, leg: &str, port: u16) -> Vec<(String, u64)> {
+    pub(crate) fn endings(&self, leg: &str, port: u16) -> Vec<(String, u64)> {
         let port = port.to_string();
         let scrape = self.scrape();
         let labels = [("leg", leg), ("server_port", port.as_str())];
@@ -103,7 +103,7 @@ impl Rig {
     }
 
     /// Waits until one leg's counts are `truth`; tells the difference when they never are.
-    pub fn expect(&self, leg: &str, port: u16, truth: &Counts) {
+    pub(crate) fn expect(&self, leg: &str, port: u16, truth: &Counts) {
         let same = || (self.requests(leg, port) == *truth).then_some(());
         if poll::until("equal books", PATIENCE, same).is_err() {
             let seen = self.requests(leg, port);
@@ -118,7 +118,7 @@ impl Rig {
     }
 
     /// Requests lost at any stage.
-    pub fn lost(&self) -> f64 {
+    pub(crate) fn lost(&self) -> f64 {
         self.scrape().sum("hosp_agent_requests_lost_total", &[])
     }
 }
@@ -134,15 +134,15 @@ fn start(dir: &Path, metrics: SocketAddr, feed: &Path) -> Running {
 }
 
 /// A real nginx with one line of `METHOD status` in its log for each request.
-pub struct Nginx {
+pub(crate) struct Nginx {
     server: Running,
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     log: PathBuf,
 }
 
 impl Nginx {
     /// Starts it on a free port, with a file of 3 MB, an error and an empty answer to serve.
-    pub fn new(dir: &Path) -> Self {
+    pub(crate) fn new(dir: &Path) -> Self {
         let [address] = ports::free().unwrap();
         let log = dir.join("access.log");
         let at = dir.display();
@@ -179,12 +179,12 @@ impl Nginx {
     }
 
     /// A URL on it.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// Ends it, and counts what its log holds.
-    pub fn stop(mut self) -> Counts {
+    pub(crate) fn stop(mut self) -> Counts {
         self.server.stop(PATIENCE).unwrap();
         let mut counts = Counts::default();
         for line in fs::read_to_string(&self.log).unwrap().lines() {
@@ -198,7 +198,7 @@ impl Nginx {
 }
 
 /// Runs a client to its end.
-pub fn client(program: &str, args: &[&str]) -> String {
+pub(crate) fn client(program: &str, args: &[&str]) -> String {
     let output = Command::new(find(program).unwrap()).args(args).output().unwrap();
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -324,3 +324,23 @@ fn table(options: &Options, figures: &Figures) -> String {
         rounds.connections, rounds.rounds, rounds.seconds
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throughput_is_compared_round_by_round_and_losses_add_up() {
+        let plain = |rate| Sample { rate, target_cpu_us: 5.0, agent: None };
+        let seen = |rate, lost| {
+            let agent = AgentSample { sent: 10, seen: 10, lost, ..AgentSample::default() };
+            Sample { agent: Some(agent), ..plain(rate) }
+        };
+        let bare = vec![plain(100.0), plain(50.0), plain(200.0)];
+        let observed = vec![seen(98.0, 0), seen(49.0, 2), seen(196.0, 1)];
+        let logged = vec![plain(90.0), plain(45.0), plain(180.0)];
+        let figures = figures(&[bare, observed, logged], AgentSample::default());
+        assert_eq!((figures.observed_to_bare, figures.logged_to_bare), (0.98, 0.9));
+        assert_eq!((figures.requests_answered, figures.requests_seen, figures.requests_lost), (30, 30, 3));
+    }
+}
