@@ -14,26 +14,26 @@ use hosp_agent_ebpf::{COUNTERS, Counter, Leg, Outcome, Record};
 
 /// Which way bytes flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub(crate) enum Way {
     Request,
     Answer,
 }
 
 /// A connection and what came of it.
-pub struct Wire {
+pub(crate) struct Wire {
     conn: Box<Conn>,
     scratch: Box<Scratch>,
-    pub host: Log,
+    pub(crate) host: Log,
     next: [u32; 2],
 }
 
 /// Where the machine runs in tests.
-pub struct Log {
+pub(crate) struct Log {
     packet: Vec<u8>,
-    pub records: Vec<Record>,
-    pub counts: [u64; COUNTERS as usize],
-    pub now_ns: u64,
-    pub ring_full: bool,
+    pub(crate) records: Vec<Record>,
+    pub(crate) counts: [u64; COUNTERS as usize],
+    pub(crate) now_ns: u64,
+    pub(crate) ring_full: bool,
 }
 
 impl Host for Log {
@@ -73,7 +73,7 @@ impl Host for Log {
 
 impl Wire {
     /// A connection of the server leg, established with these initial sequence numbers.
-    pub fn new(request_seq: u32, answer_seq: u32) -> Self {
+    pub(crate) fn new(request_seq: u32, answer_seq: u32) -> Self {
         let mut wire = Self::unknown();
         wire.conn.request.open(request_seq);
         wire.conn.response.open(answer_seq);
@@ -82,7 +82,7 @@ impl Wire {
     }
 
     /// A connection that is older than the observer.
-    pub fn unknown() -> Self {
+    pub(crate) fn unknown() -> Self {
         // SAFETY: all zeros is a valid value, as the kernel makes it.
         let mut conn: Box<Conn> = unsafe { Box::new(MaybeUninit::zeroed().assume_init()) };
         conn.facts.leg = Leg::Server as u8;
@@ -97,24 +97,24 @@ impl Wire {
     }
 
     /// The next bytes of one direction, in one segment.
-    pub fn send(&mut self, way: Way, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, way: Way, bytes: &[u8]) {
         let seq = self.next[way as usize];
         self.next[way as usize] = seq.wrapping_add(u32::try_from(bytes.len()).unwrap());
         self.segment(way, seq, bytes);
     }
 
     /// Bytes of one direction that never reach this host.
-    pub fn miss(&mut self, way: Way, len: u32) {
+    pub(crate) fn miss(&mut self, way: Way, len: u32) {
         self.next[way as usize] = self.next[way as usize].wrapping_add(len);
     }
 
     /// Sequence number of the next byte to send.
-    pub fn next_seq(&self, way: Way) -> u32 {
+    pub(crate) fn next_seq(&self, way: Way) -> u32 {
         self.next[way as usize]
     }
 
     /// Any segment, new or old.
-    pub fn segment(&mut self, way: Way, seq: u32, bytes: &[u8]) {
+    pub(crate) fn segment(&mut self, way: Way, seq: u32, bytes: &[u8]) {
         self.host.now_ns += 1_000;
         self.host.packet = bytes.to_vec();
         let segment = Segment { seq, offset: 0, len: u32::try_from(bytes.len()).unwrap() };
@@ -128,7 +128,7 @@ impl Wire {
     }
 
     /// The end of one direction.
-    pub fn end(&mut self, way: Way, reset: bool) {
+    pub(crate) fn end(&mut self, way: Way, reset: bool) {
         self.host.now_ns += 1_000;
         match way {
             Way::Request => self.conn.request.ended = if reset { RESET } else { CLOSED },
@@ -141,22 +141,22 @@ impl Wire {
     }
 
     /// The socket is closed; `unacknowledged` when it was sending something again by then.
-    pub fn close(&mut self, unacknowledged: bool) {
+    pub(crate) fn close(&mut self, unacknowledged: bool) {
         let outcome = self.conn.outcome_at_close(unacknowledged);
         self.flush(outcome);
     }
 
-    pub fn is_blind(&self) -> bool {
+    pub(crate) fn is_blind(&self) -> bool {
         self.conn.is_blind()
     }
 
     /// One of the kernel's counters.
-    pub fn count(&self, counter: Counter) -> u64 {
+    pub(crate) fn count(&self, counter: Counter) -> u64 {
         self.host.counts[counter as usize]
     }
 
     /// Whether every request seen is recorded, lost or still open.
-    pub fn balanced(&self) -> bool {
+    pub(crate) fn balanced(&self) -> bool {
         let recorded: u64 = Counter::RECORDED.iter().map(|&c| self.count(c)).sum();
         let lost: u64 = Counter::LOST.iter().map(|&(c, _)| self.count(c)).sum();
         self.count(Counter::Seen) == recorded + lost + u64::from(self.kept())
