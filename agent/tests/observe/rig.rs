@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use xtask::child::{Launch, Running};
@@ -15,12 +16,16 @@ use xtask::{poll, ports};
 /// Long enough for a busy machine; nothing waits this long on a good day.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// An agent on the host's root cgroup, with its own sockets and directory.
 pub(crate) struct Rig {
     pub(crate) agent: Running,
     pub(crate) metrics: Endpoint,
     pub(crate) feed: PathBuf,
     pub(crate) dir: tempfile::TempDir,
+    /// Agents on the root cgroup see each other's traffic: one test at a time. Last, so that it is given back last.
+    _alone: MutexGuard<'static, ()>,
 }
 
 /// Whether this test may run here; false, with a reason, where it may be skipped.
@@ -50,11 +55,13 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 impl Rig {
     /// Starts an agent and waits until it observes.
     pub(crate) fn new() -> Self {
+        // A test that failed has not spoilt anything for the next one.
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::tempdir().unwrap();
         let [address] = ports::free().unwrap();
         let feed = dir.path().join("agent.sock");
         let agent = start(dir.path(), address, &feed);
-        let rig = Self { agent, metrics: Endpoint::Tcp(address), feed, dir };
+        let rig = Self { agent, metrics: Endpoint::Tcp(address), feed, dir, _alone: alone };
         rig.ready();
         rig
     }
