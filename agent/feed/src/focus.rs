@@ -29,8 +29,8 @@ pub fn focus(series: &[Series]) -> Focus {
     for s in series {
         let (server, client) = by_service.entry(&s.key.service).or_default();
         match s.key.leg {
-            Leg::Server => *server += s.total,
-            Leg::Client => *client += s.total,
+            Leg::Server => *server = server.saturating_add(s.total),
+            Leg::Client => *client = client.saturating_add(s.total),
         }
     }
     by_service
@@ -62,12 +62,12 @@ impl Tally {
 pub fn tally(series: &[Series], focus: &Focus, leg: Leg) -> Tally {
     let mut tally = Tally::default();
     for s in series.iter().filter(|s| s.key.leg == leg && focus.covers(s)) {
-        tally.ended += s.total;
+        tally.ended = tally.ended.saturating_add(s.total);
         if s.key.counts() {
-            tally.counted += s.total;
+            tally.counted = tally.counted.saturating_add(s.total);
         }
         if s.key.success() {
-            tally.succeeded += s.total;
+            tally.succeeded = tally.succeeded.saturating_add(s.total);
         }
     }
     tally
@@ -118,5 +118,12 @@ mod tests {
         ];
         let tally = tally(&seen, &Focus::Everything, Leg::Server);
         assert_eq!(tally, Tally { ended: 105, counted: 100, succeeded: 98 });
+    }
+
+    #[test]
+    fn totals_beyond_all_counting_stop_at_the_highest() {
+        let seen = [0, 1].map(|_| series(Leg::Server, "p", 200, Outcome::Answered, u64::MAX));
+        assert_eq!(tally(&seen, &Focus::Everything, Leg::Server).ended, u64::MAX);
+        assert_eq!(focus(&seen), Focus::Everything);
     }
 }
