@@ -5,33 +5,54 @@
 //! by that of the answer's, and [`Pending`] is a queue with one producer and one consumer.
 
 use core::cell::UnsafeCell;
+use core::mem::offset_of;
 
-use crate::shared::Shared;
+use crate::shared::{Flag, Published, Shared};
 use crate::window::CARRY;
 use crate::{COMM_LEN, Leg, Outcome, PATH_MAX};
 
 /// Requests of one connection that can wait for their answers at once. Further ones are lost, and counted.
 pub const PENDING: usize = 16;
 
-/// Words of a path.
-pub const PATH_WORDS: usize = PATH_MAX / 8;
+/// Words of a path that lie in a slot's first cache line.
+pub const PATH_HEAD: usize = 3;
+
+/// Words of a path beyond those.
+pub const PATH_REST: usize = PATH_MAX / 8 - PATH_HEAD;
 
 /// Everything that the observer keeps of one connection. All zeros is a valid value: a connection of which
 /// nothing is known.
+///
+/// The two directions run on two CPUs, and a cache line that one of them writes costs the other a hundred
+/// nanoseconds to read. So what is written for each packet lies apart, by who writes it. The kernel puts the
+/// value eight bytes behind the start of a cache line (`struct bpf_local_storage_data`), hence the first 56 bytes.
 #[repr(C)]
 pub struct Conn {
-    /// Who and where; written once, before data flows.
-    pub facts: Facts,
     /// Changes whenever the thread of this connection is lost: what was pending before has lost its answer.
     pub epoch: Shared,
-    /// 1 while a program works on the direction that comes in.
-    pub ingress_lock: Shared,
+    /// What cannot be read.
+    pub blind: Blind,
+    /// Who and where; written once, before data flows.
+    pub facts: Facts,
+    _alone: [u64; 4],
     /// The direction of requests.
     pub request: Direction,
     /// The direction of answers.
     pub response: Direction,
     /// Requests that wait for their answers.
     pub pending: Pending,
+}
+
+/// Which of a connection's bytes cannot be read. Each field is written once, by one direction.
+#[repr(C)]
+pub struct Blind {
+    /// 1 when the requests' direction speaks another protocol.
+    pub requests: Flag,
+    /// 1 when the answers' direction does.
+    pub answers: Flag,
+    /// 1 once the connection became a tunnel, or another protocol (RFC 9110 §7.8, §9.3.6).
+    pub tunnel: Flag,
+    _pad: [u8; 5],
 }
 
 /// Who and where.
@@ -46,10 +67,6 @@ pub struct Facts {
     pub local_port: u16,
     /// Port of the other end.
     pub remote_port: u16,
-    /// Process that connected; 0 when not known.
-    pub pid: u32,
-    /// Name of the task that connected.
-    pub comm: [u8; COMM_LEN],
     /// A [`Leg`], or 0 while not known.
     pub leg: u8,
     /// 1 when the connection is older than the observer.
@@ -57,7 +74,15 @@ pub struct Facts {
     /// 1 when the connection is the observer's own.
     pub own: u8,
     /// Always 0.
-    pub _pad: [u8; 5],
+    pub _pad: u8,
+    /// The control group of the socket: the inode number of its directory in cgroup v2; 0 when not known.
+    pub cgroup: u64,
+    /// Name of the task that connected.
+    pub comm: [u8; COMM_LEN],
+    /// Process that connected; 0 when not known.
+    pub pid: u32,
+    /// Always 0.
+    pub _pad2: u32,
 }
 
 impl Facts {
@@ -103,9 +128,8 @@ impl Conn {
     /// Whether nothing of this connection can be read, or shall be.
     #[inline(always)]
     pub fn is_blind(&self) -> bool {
-        self.facts.own != 0
-            || (self.request.state == State::Opaque as u8 && self.response.state == State::Opaque as u8)
-            || self.response.upgraded != 0
+        let Blind { requests, answers, tunnel, .. } = &self.blind;
+        self.facts.own != 0 || tunnel.is_set() || (requests.is_set() && answers.is_set())
     }
 }
 
@@ -185,6 +209,10 @@ pub struct Direction {
     /// Requests: number of the message under way, 0 when its place in [`Pending`] was taken. Answers: number of
     /// the newest request when the place was lost.
     pub ordinal: u32,
+    /// Requests: number of the newest answer as last looked up.
+    pub answered: u32,
+    /// Bytes of the message's head; for answers, with the interim ones before it. 0 until the head has ended.
+    pub head: u32,
     /// Answers: status of the message under way; 0 until its status line was read.
     pub status: u16,
     /// Requests: a method, from request line to the end of the head.
@@ -195,18 +223,16 @@ pub struct Direction {
     pub ended: u8,
     /// 1 once the kind of the connection was counted. Requests only.
     pub counted: u8,
-    /// 1 once the connection became a tunnel or another protocol. Answers only.
-    pub upgraded: u8,
     /// Always 0.
-    pub _pad: u8,
-    /// Bytes left of a body, or of a chunk and its CRLF.
+    pub _pad: u16,
+    /// Bytes left of a body, or of a chunk and its CRLF; within a head, the value of `Content-Length`.
     pub skip: u64,
-    /// Value of `Content-Length`.
-    pub length: u64,
     /// Bytes of the message under way; for answers, with the interim ones before it.
     pub bytes: u64,
     /// When the first byte of the message under way passed, in nanoseconds of `CLOCK_MONOTONIC`; 0 before it.
     pub start_ns: u64,
+    /// Answers: when the last one ended.
+    pub last_end_ns: u64,
     /// The unfinished line.
     pub carried: [u64; CARRY / 8],
 }
@@ -238,28 +264,36 @@ impl Direction {
     }
 }
 
-/// A request that waits for its answer.
+/// A request that waits for its answer. What most requests need lies in its first cache line.
 #[repr(C)]
-#[derive(Clone, Copy)]
 pub struct Slot {
     /// First byte of the request.
     pub start_ns: u64,
     /// Bytes of the request so far.
     pub request_bytes: u64,
-    /// Number of the request on its connection; tells a slot that is used from one that is stale.
-    pub ordinal: u32,
+    /// What names the request across hosts and tries, hashed; 0 when nothing does.
+    pub request_id: u64,
+    /// Number of the request on its connection; tells a slot that is used from one that is stale. Written last:
+    /// it tells the consumer that the rest is there.
+    pub ordinal: Published,
     /// [`Conn::epoch`] when the request came.
     pub epoch: u32,
+    /// Bytes of its head, 65,535 for longer ones; 0 until the head has ended.
+    pub head: u16,
+    /// Segments that the connection had sent again by then: the low bits.
+    pub retransmits: u16,
     /// A method.
     pub method: u8,
     /// Bits of [`crate::flags`].
     pub flags: u8,
-    /// Bytes of `path` that are set.
+    /// Bytes of the path.
     pub path_len: u8,
     /// Always 0.
-    pub _pad: [u8; 5],
-    /// The target up to its query, cut; the rest is zero.
-    pub path: [u64; PATH_WORDS],
+    pub _pad: u8,
+    /// The target up to its query, cut; zeros behind it.
+    pub path: [u64; PATH_HEAD],
+    /// What `path` has no room for; old where the path is shorter.
+    pub path_rest: [u64; PATH_REST],
 }
 
 /// The queue of requests that wait for their answers: the request's direction puts in, the answer's takes out.
@@ -268,26 +302,59 @@ pub struct Slot {
 /// so that the answers after it still find their own requests.
 #[repr(C)]
 pub struct Pending {
-    requested: Shared,
-    answered: Shared,
+    producer: End,
+    consumer: End,
     slots: UnsafeCell<[Slot; PENDING]>,
 }
 
+/// One end of the queue, alone in its cache line.
+#[repr(C)]
+pub struct End {
+    /// Number of the newest request that went through.
+    number: Shared,
+    /// 1 while a program works on the direction.
+    busy: Shared,
+    _alone: [u64; 6],
+}
+
+impl End {
+    /// Takes the direction for a run. False when another run has it.
+    #[inline(always)]
+    pub fn try_lock(&self) -> bool {
+        self.busy.swap(1) == 0
+    }
+
+    /// Gives it back.
+    #[inline(always)]
+    pub fn unlock(&self) {
+        self.busy.publish(0);
+    }
+}
+
 // SAFETY: a slot is written by the producer only while its number is not published, or is not yet answered and
-// the field is one that only the producer writes; the consumer reads it in between. See `requested`.
+// the field is one that only the producer writes; the consumer reads it in between. See `Slot::ordinal`.
 unsafe impl Sync for Pending {}
 
 impl Pending {
+    /// The end of `leg`'s socket at which packets come in: requests on the server leg, answers on the client leg.
+    #[inline(always)]
+    pub fn ingress(&self, leg: Leg) -> &End {
+        match leg {
+            Leg::Server => &self.producer,
+            Leg::Client => &self.consumer,
+        }
+    }
+
     /// Number of the newest request.
     #[inline(always)]
     pub fn requested(&self) -> u32 {
-        self.requested.get() as u32
+        self.producer.number.get() as u32
     }
 
     /// Number of the newest request that is done with.
     #[inline(always)]
     pub fn answered(&self) -> u32 {
-        self.answered.get() as u32
+        self.consumer.number.get() as u32
     }
 
     /// Requests that wait.
@@ -296,16 +363,33 @@ impl Pending {
         self.requested().wrapping_sub(self.answered())
     }
 
-    /// Producer: makes request `ordinal` visible.
+    /// Consumer: whether a request waits. Looks at the producer's end only when the next slot is empty.
     #[inline(always)]
-    pub fn publish(&self, ordinal: u32) {
-        self.requested.swap(u64::from(ordinal));
+    pub fn is_waiting(&self) -> bool {
+        self.is_kept(self.answered().wrapping_add(1)) || self.waiting() > 0
+    }
+
+    /// Consumer: whether request `ordinal`, which is not yet done with, is there and had a place.
+    #[inline(always)]
+    pub fn is_kept(&self, ordinal: u32) -> bool {
+        // SAFETY: a number that the producer writes in one instruction.
+        unsafe { (*self.slot(ordinal)).ordinal.get() == ordinal }
+    }
+
+    /// Producer: makes request `ordinal` visible, with what its slot holds if it has a place.
+    #[inline(always)]
+    pub fn publish(&self, ordinal: u32, kept: bool) {
+        if kept {
+            // SAFETY: the slot is the producer's until now.
+            unsafe { (*self.slot(ordinal)).ordinal.set(ordinal) };
+        }
+        self.producer.number.publish(u64::from(ordinal));
     }
 
     /// Consumer: is done with request `ordinal`.
     #[inline(always)]
     pub fn retire(&self, ordinal: u32) {
-        self.answered.swap(u64::from(ordinal));
+        self.consumer.number.publish(u64::from(ordinal));
     }
 
     /// Where request `ordinal` lies.
@@ -335,6 +419,14 @@ fn slot_index(ordinal: u32) -> usize {
 }
 
 const _: () = assert!(PENDING.is_power_of_two());
-const _: () = assert!(size_of::<Slot>() == 128);
-// What one observed connection costs the kernel, without its bookkeeping: stated in ARCHITECTURE.md.
-const _: () = assert!(size_of::<Conn>() <= 2560);
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Where the kernel puts the value within a cache line.
+const VALUE: usize = 8;
+const _: () = assert!((VALUE + offset_of!(Conn, request)).is_multiple_of(LINE));
+const _: () = assert!(offset_of!(Direction, carried) == LINE && size_of::<Direction>() == 4 * LINE);
+const _: () = assert!(VALUE + offset_of!(Conn, facts) + offset_of!(Facts, cgroup) == LINE);
+const _: () = assert!((VALUE + offset_of!(Conn, pending)).is_multiple_of(LINE));
+const _: () = assert!(offset_of!(Slot, path_rest) == LINE && size_of::<Slot>() == 3 * LINE);
+// With the kernel's bookkeeping of 72 bytes, a page: stated in ARCHITECTURE.md.
+const _: () = assert!(size_of::<Conn>() + 72 <= 4096);

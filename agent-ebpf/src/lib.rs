@@ -17,4 +17,6 @@ pub mod shared;
 pub mod window;
 
 pub use counters::{COUNTERS, Counter, LEG_STRIDE};
-pub use record::{BadRecord, COMM_LEN, Leg, Method, Outcome, PATH_MAX, Record, flags};
+pub use record::{
+    BadRecord, COMM_LEN, LONG, Leg, Method, Outcome, PATH_MAX, PATH_SHORT, Record, RecordHead, SHORT, flags,
+};

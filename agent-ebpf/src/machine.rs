@@ -7,19 +7,26 @@
 
 mod answers;
 mod head;
+mod request_id;
 mod requests;
 mod start_line;
 
 pub use answers::Answers;
 pub use requests::Requests;
 
-use crate::conn::{Direction, Facts, Pending, State, epoch};
-use crate::shared::Shared;
-use crate::window::{CARRY, LOAD, STRIDE, Window};
-use crate::{Counter, Record};
+use crate::conn::{Blind, Direction, Facts, PATH_REST, Pending, State, epoch};
+use crate::shared::{Flag, Shared};
+use crate::window::{CARRY, LOAD, STRIDE, Window, lf_in};
+use crate::{Counter, RecordHead};
 
 /// Bytes kept of a line that is skipped, where its end still matters: ` HTTP/1.1` and a CR.
 const LONG_KEEP: u32 = 16;
+
+/// Words that [`Machine::skim`] looks at in one step.
+const SKIM: u32 = 32;
+
+/// Sets the bit that tells ASCII lower case from upper case in eight bytes at once.
+const LOWER: u64 = 0x2020_2020_2020_2020;
 
 /// Most steps that a segment of `len` bytes takes: every step consumes a byte, or loads, or ends.
 pub const fn max_steps(len: u32) -> u32 {
@@ -60,8 +67,9 @@ pub trait Host {
     fn load(&mut self, window: &mut Window, at: u32, offset: u32, len: u32) -> bool;
     /// Adds one to a counter of this connection's leg.
     fn count(&mut self, counter: Counter);
-    /// Sends one record, written by `fill`. False when there is no room.
-    fn emit(&mut self, fill: impl FnOnce(&mut Record)) -> bool;
+    /// Sends one record: its head, written by `fill`, and what a long path has beyond it. False when there is no
+    /// room.
+    fn emit(&mut self, path_rest: Option<&[u64; PATH_REST]>, fill: impl FnOnce(&mut RecordHead)) -> bool;
     /// What the connection says of itself.
     fn tcp(&self) -> Tcp;
     /// Now, in nanoseconds of `CLOCK_MONOTONIC`.
@@ -109,6 +117,8 @@ pub trait Side: Sized {
     /// Whether `first`, the eight bytes that open a segment, begin a message for certain enough to find the
     /// place again.
     fn certain<H: Host>(m: &Machine<'_, Self, H>, first: u64) -> bool;
+    /// Whether a header line that begins with these sixteen bytes, in lower case, matters.
+    fn matters(first: u64, second: u64) -> bool;
     /// Whether `byte` can begin a start line.
     fn opens(byte: u8) -> bool;
     /// Takes in what a start line that goes on beyond the window begins with. False: it is none.
@@ -121,6 +131,10 @@ pub trait Side: Sized {
     fn head_end<H: Host>(m: &mut Machine<'_, Self, H>);
     /// The place in this direction, or in the other, was lost.
     fn lost<H: Host>(m: &mut Machine<'_, Self, H>);
+    /// Nothing that this direction says can be read from now on.
+    fn blind(blind: &Blind) -> &Flag;
+    /// Takes in the header line from `start` to `eol`, which is neither about framing nor empty.
+    fn header<H: Host>(m: &mut Machine<'_, Self, H>, start: u32, eol: u32);
     /// The message has ended.
     fn message_end<H: Host>(m: &mut Machine<'_, Self, H>);
 }
@@ -131,6 +145,8 @@ pub struct Machine<'a, S, H> {
     pub facts: &'a Facts,
     /// The connection's epoch.
     pub epoch: &'a Shared,
+    /// What of it cannot be read.
+    pub blind: &'a Blind,
     /// This direction.
     pub dir: &'a mut Direction,
     /// The queue between the two directions.
@@ -181,29 +197,39 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
             self.scratch.window.restore(&self.dir.carried);
             self.dir.carried_len = 0;
         }
-        self.scratch.cursor = Cursor {
+        let cursor = Cursor {
             start: 0,
             scan: carried,
             end: carried,
             offset: segment.offset.wrapping_add(ahead),
             left,
         };
-        true
+        self.scratch.cursor = cursor;
+        // Most of what is known to be body is never looked at.
+        self.dir.in_body() || self.load(carried, cursor)
     }
 
     /// Does one bounded piece of work.
     #[inline(always)]
     pub fn step(&mut self) -> Step {
-        match self.dir.state() {
+        let step = match self.dir.state() {
             State::Body | State::ChunkData => self.skip_body(),
-            State::Start | State::Header | State::ChunkSize | State::Trailer => self.line(),
+            State::Start | State::Header | State::ChunkSize | State::Trailer => {
+                let Cursor { start, scan, .. } = self.scratch.cursor;
+                if self.dir.state() == State::Header && self.dir.long == 0 && scan == start {
+                    self.skim();
+                }
+                self.line()
+            }
             State::UntilClose => {
                 let Cursor { start, end, left, .. } = self.scratch.cursor;
                 self.dir.bytes += u64::from(end.wrapping_sub(start)) + u64::from(left);
                 Step::Done
             }
             State::Unsynced | State::Opaque => Step::Done,
-        }
+        };
+        let Cursor { start, end, left, .. } = self.scratch.cursor;
+        if start >= end && left == 0 { Step::Done } else { step }
     }
 
     /// The place in this direction is lost, and with it which answer belongs to which request.
@@ -233,11 +259,19 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
     fn reset_message(&mut self) {
         self.dir.bytes = 0;
         self.dir.start_ns = 0;
+        self.dir.head = 0;
         self.dir.framing = 0;
-        self.dir.length = 0;
+        self.dir.skip = 0;
         self.dir.status = 0;
         self.dir.long = 0;
         self.dir.carried_len = 0;
+    }
+
+    /// Nothing more of this direction can be read.
+    #[inline(always)]
+    fn go_blind(&mut self) {
+        self.dir.expect(State::Opaque);
+        S::blind(self.blind).set();
     }
 
     /// Looks whether `segment` begins a message for certain.
@@ -299,6 +333,41 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
         Step::More
     }
 
+    /// Passes over whole header lines that do not matter, a few dozen words at most: up to one that does, or of
+    /// which too little is loaded to tell. Where a line begins is where the cursor is.
+    #[inline(always)]
+    fn skim(&mut self) {
+        let Cursor { mut start, mut scan, end, .. } = self.scratch.cursor;
+        let begin = start;
+        let mut words = 0;
+        while words < SKIM && scan < end {
+            words += 1;
+            if scan == start {
+                let first = self.scratch.window.word(start);
+                let empty = first as u8 == b'\r' || first as u8 == b'\n';
+                if start.wrapping_add(16) > end
+                    || empty
+                    || S::matters(first | LOWER, self.scratch.window.word_after(start, 1) | LOWER)
+                {
+                    break;
+                }
+            }
+            let lf = scan.wrapping_add(lf_in(self.scratch.window.word(scan)));
+            if lf.wrapping_sub(scan) == 8 {
+                scan = lf;
+            } else if lf >= end {
+                scan = end;
+            } else {
+                start = lf.wrapping_add(1);
+                scan = start;
+            }
+        }
+        self.dir.bytes += u64::from(start.wrapping_sub(begin));
+        let cursor = &mut self.scratch.cursor;
+        cursor.start = start;
+        cursor.scan = if scan < end { scan } else { end };
+    }
+
     /// Searches for the end of the line under way, and takes the line in when it is there.
     #[inline(always)]
     fn line(&mut self) -> Step {
@@ -348,7 +417,10 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
                 self.dir.tentative = 0;
                 self.dir.expect(State::Header);
             }
-            State::Header if empty => S::head_end(self),
+            State::Header if empty => {
+                self.dir.head = self.dir.bytes as u32;
+                S::head_end(self);
+            }
             State::Header if !long => self.header(start, eol),
             State::Trailer if empty => S::message_end(self),
             State::ChunkSize => {
@@ -396,19 +468,25 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
         if keep > 0 && start > 0 {
             self.scratch.window.move_to_front(start);
         }
+        if self.load(keep, Cursor { start: 0, scan: keep, end: keep, offset, left }) {
+            Step::More
+        } else {
+            Step::Done
+        }
+    }
+
+    /// Loads more of the segment behind `keep` bytes of the window.
+    #[inline(always)]
+    fn load(&mut self, keep: u32, at: Cursor) -> bool {
+        let Cursor { offset, left, .. } = at;
         let n = if left < LOAD { left } else { LOAD };
         if !self.host.load(&mut self.scratch.window, keep, offset, n) {
             self.lose();
-            return Step::Done;
+            return false;
         }
-        self.scratch.cursor = Cursor {
-            start: 0,
-            scan: keep,
-            end: keep.wrapping_add(n),
-            offset: offset.wrapping_add(n),
-            left: left - n,
-        };
-        Step::More
+        let (end, offset) = (keep.wrapping_add(n), offset.wrapping_add(n));
+        self.scratch.cursor = Cursor { end, offset, left: left - n, ..at };
+        true
     }
 
     /// Takes in what matters of a line longer than [`CARRY`], so that the rest can be skipped. Where the line

@@ -1,18 +1,24 @@
 //! The record of one request: what the kernel's half writes into the ring buffer, and userspace decodes.
 
+use core::ops::Deref;
+
 /// Longest path kept, in bytes. The query string is never part of it.
-pub const PATH_MAX: usize = 96;
+pub const PATH_MAX: usize = 152;
+
+/// Longest path that a short record holds, in bytes.
+pub const PATH_SHORT: usize = 24;
 
 /// Length of a task's name in the kernel (`TASK_COMM_LEN`), in bytes, with its closing NUL.
 pub const COMM_LEN: usize = 16;
 
-/// One request, answered or not, as it lies in the ring buffer.
+/// One request, answered or not: its facts and the beginning of its path, as they lie in the ring buffer. A path
+/// longer than [`PATH_SHORT`] goes on behind them, in [`PATH_MAX`] - [`PATH_SHORT`] further bytes.
 ///
 /// Fixed-width integers in native byte order, explicit padding, no enum: whatever the bytes, they are a valid
-/// `Record`; [`Record::method`] and its siblings check what they mean.
+/// `RecordHead`; [`Record::decode`] checks what they mean.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct RecordHead {
     /// First byte of the request at the socket, in nanoseconds of `CLOCK_MONOTONIC`.
     pub start_ns: u64,
     /// From `start_ns` to the first byte of the final answer; 0 without an answer.
@@ -23,25 +29,34 @@ pub struct Record {
     pub request_bytes: u64,
     /// Heads (interim ones included) and body of the answer, in bytes.
     pub response_bytes: u64,
+    /// A hash of the request's `X-Request-Id`, or else of its `traceparent`: equal on every leg and try that
+    /// passes it on; 0 when it has neither.
+    pub request_id: u64,
+    /// Control group of the socket: the inode number of its directory in cgroup v2; 0 when not known.
+    pub cgroup: u64,
     /// Address of this end, IPv4 in the mapped form (RFC 4291 §2.5.5.2), network byte order.
     pub local_addr: [u8; 16],
     /// Address of the other end, likewise.
     pub remote_addr: [u8; 16],
+    /// Name of the task that connected, padded with NUL; all NUL where `pid` is 0.
+    pub comm: [u8; COMM_LEN],
+    /// Process that connected (thread group id); 0 on the server leg, and where the connection is older than
+    /// the observer.
+    pub pid: u32,
+    /// 1 for the first request that the observer saw on this connection.
+    pub ordinal: u32,
+    /// Bytes of the answer's heads, part of `response_bytes`.
+    pub response_head: u32,
+    /// Smoothed round-trip time when the request ended, in microseconds.
+    pub srtt_us: u32,
+    /// Bytes of the request's head, part of `request_bytes`: 65,535 for longer ones, 0 when it had not ended.
+    pub request_head: u16,
+    /// Segments that this end sent again between the request's beginning and its end, modulo 65,536.
+    pub retransmits: u16,
     /// Port of this end.
     pub local_port: u16,
     /// Port of the other end.
     pub remote_port: u16,
-    /// Process that connected (thread group id); 0 on the server leg, and where the connection is older than
-    /// the observer.
-    pub pid: u32,
-    /// Name of the task that connected, padded with NUL; all NUL where `pid` is 0.
-    pub comm: [u8; COMM_LEN],
-    /// 1 for the first request that the observer saw on this connection.
-    pub ordinal: u32,
-    /// Smoothed round-trip time when the request ended, in microseconds.
-    pub srtt_us: u32,
-    /// Segments that the connection had sent again by then.
-    pub retransmits: u32,
     /// Final status; 0 when there was none.
     pub status: u16,
     /// See [`Leg`].
@@ -52,16 +67,39 @@ pub struct Record {
     pub outcome: u8,
     /// Bits of [`flags`].
     pub flags: u8,
-    /// Bytes of `path` that are set.
+    /// Bytes of the path.
     pub path_len: u8,
     /// Always 0.
-    pub _pad: [u8; 5],
+    pub _pad: u8,
+    /// The first bytes of the path; zeros behind it.
+    pub path: [u64; PATH_SHORT / 8],
+}
+
+/// Bytes of a record whose path is short.
+pub const SHORT: usize = size_of::<RecordHead>();
+
+/// Bytes of a record whose path is long.
+pub const LONG: usize = SHORT + PATH_MAX - PATH_SHORT;
+
+const _: () = assert!(SHORT == 160 && LONG == 288);
+const _: () = assert!(align_of::<RecordHead>() == 8);
+
+/// One request, answered or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// All but the path.
+    pub head: RecordHead,
     /// Path of the request's target, cut at [`PATH_MAX`] bytes; the rest is NUL.
     pub path: [u8; PATH_MAX],
 }
 
-const _: () = assert!(size_of::<Record>() == 216);
-const _: () = assert!(align_of::<Record>() == 8);
+impl Deref for Record {
+    type Target = RecordHead;
+
+    fn deref(&self) -> &RecordHead {
+        &self.head
+    }
+}
 
 /// Bits of [`Record::flags`].
 pub mod flags {
@@ -76,7 +114,7 @@ pub mod flags {
 /// Why bytes are no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadRecord {
-    /// Not of [`Record`]'s length.
+    /// Neither [`SHORT`] nor [`LONG`], or not of the length that its path needs.
     Length(usize),
     /// `leg` is none of [`Leg`].
     Leg(u8),
@@ -91,7 +129,7 @@ pub enum BadRecord {
 impl core::fmt::Display for BadRecord {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
-            Self::Length(n) => write!(f, "{n} bytes where a record has {}", size_of::<Record>()),
+            Self::Length(n) => write!(f, "{n} bytes where a record has {SHORT} or {LONG}"),
             Self::Leg(n) => write!(f, "unknown leg {n}"),
             Self::Method(n) => write!(f, "unknown method {n}"),
             Self::Outcome(n) => write!(f, "unknown outcome {n}"),
@@ -105,19 +143,30 @@ impl core::error::Error for BadRecord {}
 impl Record {
     /// The record that `bytes` hold, with every field checked.
     pub fn decode(bytes: &[u8]) -> Result<Self, BadRecord> {
-        if bytes.len() != size_of::<Self>() {
+        let Some((head, rest)) = bytes.split_at_checked(SHORT) else {
+            return Err(BadRecord::Length(bytes.len()));
+        };
+        // SAFETY: the length is that of a RecordHead, whose fields are integers or arrays of them, so that any bytes are
+        // a valid value; the read is unaligned because the slice may lie anywhere.
+        let head: RecordHead = unsafe { core::ptr::read_unaligned(head.as_ptr().cast()) };
+        Leg::decode(head.leg)?;
+        Method::decode(head.method)?;
+        Outcome::decode(head.outcome)?;
+        let len = usize::from(head.path_len);
+        if len > PATH_MAX {
+            return Err(BadRecord::PathLen(head.path_len));
+        }
+        if rest.len() != if len > PATH_SHORT { LONG - SHORT } else { 0 } {
             return Err(BadRecord::Length(bytes.len()));
         }
-        // SAFETY: the length is that of a Record, all of whose fields are integers or arrays of them, so that
-        // any bytes are a valid value; the read is unaligned because the slice may lie anywhere.
-        let record: Self = unsafe { core::ptr::read_unaligned(bytes.as_ptr().cast()) };
-        Leg::decode(record.leg)?;
-        Method::decode(record.method)?;
-        Outcome::decode(record.outcome)?;
-        if usize::from(record.path_len) > PATH_MAX {
-            return Err(BadRecord::PathLen(record.path_len));
+        let mut path = [0; PATH_MAX];
+        let (start, end) = path.split_at_mut(PATH_SHORT);
+        for (eight, word) in start.chunks_exact_mut(8).zip(head.path) {
+            eight.copy_from_slice(&word.to_ne_bytes());
         }
-        Ok(record)
+        end[..rest.len()].copy_from_slice(rest);
+        path[len..].fill(0);
+        Ok(Self { head, path })
     }
 
     /// The side on which the request was seen.

@@ -8,7 +8,7 @@ pub const WINDOW: usize = 4096;
 const SLACK: usize = 256;
 
 /// Bytes of an unfinished line that are kept from one window, or segment, to the next.
-pub const CARRY: usize = 128;
+pub const CARRY: usize = 192;
 
 /// Most bytes of a segment that are loaded at once: what is left beside an unfinished line.
 pub const LOAD: u32 = (WINDOW - CARRY) as u32;
@@ -54,11 +54,11 @@ impl Window {
         unsafe { load(self.bytes.as_ptr().add(mask(at))) }
     }
 
-    /// The word `n` words after `at`, for `n` up to 16: one mask serves for all of them.
+    /// The word `n` words after `at`, for `n` up to 31: one mask serves for all of them.
     #[inline(always)]
     pub fn word_after(&self, at: u32, n: usize) -> u64 {
-        // SAFETY: the mask keeps the index below WINDOW, and 17 words are shorter than the slack.
-        unsafe { load(self.bytes.as_ptr().add(mask(at)).add((n & 15) * 8)) }
+        // SAFETY: the mask keeps the index below WINDOW, and 32 words are no longer than the slack.
+        unsafe { load(self.bytes.as_ptr().add(mask(at)).add((n & 31) * 8)) }
     }
 
     /// How far after `at` the next line feed lies; [`STRIDE`] when none of the next [`STRIDE`] bytes is one.
@@ -111,7 +111,7 @@ impl Window {
     #[inline(always)]
     fn put(&mut self, n: usize, word: u64) {
         // SAFETY: n is below CARRY / 8 in every caller, and the window is aligned to a word.
-        unsafe { self.bytes.as_mut_ptr().cast::<u64>().add(n & (CARRY / 8 - 1)).write(word) }
+        unsafe { self.bytes.as_mut_ptr().cast::<u64>().add(n & 31).write(word) }
     }
 }
 
@@ -125,6 +125,13 @@ impl Default for Window {
 #[inline(always)]
 pub const fn zero_bytes(x: u64) -> u64 {
     x.wrapping_sub(ONES) & !x & HIGHS
+}
+
+/// How far into `word` the first line feed lies; 8 when it has none.
+#[inline(always)]
+pub const fn lf_in(word: u64) -> u32 {
+    let hit = zero_bytes(word ^ LF);
+    if hit == 0 { 8 } else { hit.trailing_zeros() / 8 }
 }
 
 /// Index within the window, in a form that no optimisation takes the mask from.

@@ -76,7 +76,7 @@ impl Live {
             request_bytes: record.request_bytes,
             response_bytes: record.response_bytes,
             srtt_us: record.srtt_us,
-            retransmits: record.retransmits,
+            retransmits: u32::from(record.retransmits),
             ordinal: record.ordinal,
         }
     }

@@ -22,8 +22,9 @@ pub unsafe fn closed(conn: *mut Conn, tcp: Tcp, unacknowledged: bool) {
         if (*conn).is_blind() || (*conn).pending.waiting() == 0 {
             return;
         }
-        let locks = (*conn).facts.leg() == Leg::Client;
-        if locks && (*conn).ingress_lock.swap(1) != 0 {
+        let leg = (*conn).facts.leg();
+        let (locks, end) = (leg == Leg::Client, (*conn).pending.ingress(leg));
+        if locks && !end.try_lock() {
             // A last packet is looked at just now. Its program does not see the end: what waits stays open.
             return;
         }
@@ -37,7 +38,7 @@ pub unsafe fn closed(conn: *mut Conn, tcp: Tcp, unacknowledged: bool) {
             maps::give_back(desk);
         }
         if locks {
-            (*conn).ingress_lock.swap(0);
+            end.unlock();
         }
     }
 }

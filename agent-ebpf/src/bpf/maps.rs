@@ -9,7 +9,7 @@ use aya_ebpf::macros::btf_map;
 use hosp_agent_ebpf::conn::Conn;
 use hosp_agent_ebpf::machine::Scratch;
 use hosp_agent_ebpf::shared::Shared;
-use hosp_agent_ebpf::{COUNTERS, Record};
+use hosp_agent_ebpf::{COUNTERS, RecordHead};
 
 /// Runs that can be under way on one CPU at once: a program in process context can be interrupted by a soft
 /// interrupt, and on a preemptible kernel by another process, each of which may run a program too.
@@ -21,7 +21,7 @@ static CONNS: SkStorage<Conn> = SkStorage::new();
 
 /// Records on their way to userspace. The loader sets its size.
 #[btf_map]
-pub static RECORDS: RingBuf<Record, { 16 * 1024 * 1024 }> = RingBuf::new();
+pub static RECORDS: RingBuf<RecordHead, { 16 * 1024 * 1024 }> = RingBuf::new();
 
 /// The kernel's own books, see `hosp_agent_ebpf::Counter`.
 #[btf_map]
@@ -117,7 +117,7 @@ pub fn take_scratch() -> *mut Desk {
 #[inline(always)]
 pub unsafe fn give_back(desk: *mut Desk) {
     // SAFETY: the caller vouches for it.
-    unsafe { (*desk).taken.swap(0) };
+    unsafe { (*desk).taken.publish(0) };
 }
 
 /// The memory itself.

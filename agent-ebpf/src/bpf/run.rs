@@ -8,12 +8,12 @@ use aya_ebpf::helpers::generated::{
     bpf_ktime_get_ns, bpf_loop, bpf_sk_fullsock, bpf_skb_load_bytes, bpf_tcp_sock,
 };
 use aya_ebpf::programs::SkBuffContext;
-use hosp_agent_ebpf::conn::{CLOSED, Conn, Direction, RESET};
+use hosp_agent_ebpf::conn::{CLOSED, Conn, Direction, End, PATH_REST, RESET};
 use hosp_agent_ebpf::machine::{
     Answers, Host, Machine, Requests, Scratch, Side, Step, Tcp, is_request, max_steps,
 };
 use hosp_agent_ebpf::window::Window;
-use hosp_agent_ebpf::{Counter, Leg, Outcome, Record};
+use hosp_agent_ebpf::{Counter, Leg, Outcome, RecordHead};
 
 use crate::packet::{self, Packet};
 use crate::{books, maps, socket};
@@ -84,8 +84,8 @@ impl Host for Kernel {
     }
 
     #[inline(always)]
-    fn emit(&mut self, fill: impl FnOnce(&mut Record)) -> bool {
-        books::emit(fill)
+    fn emit(&mut self, path_rest: Option<&[u64; PATH_REST]>, fill: impl FnOnce(&mut RecordHead)) -> bool {
+        books::emit(path_rest, fill)
     }
 
     #[inline(always)]
@@ -103,7 +103,7 @@ impl Host for Kernel {
 #[inline(always)]
 fn bounded(at: u32, len: u32) -> (usize, u32) {
     let (mut at, mut len) = (u64::from(at), u64::from(len) - 1);
-    // SAFETY: arithmetic on two registers. `at` is at most 128, `len` at most 3,968: the masks change neither.
+    // SAFETY: arithmetic on two registers. `at` is at most 192, `len` at most 3,904: the masks change neither.
     unsafe {
         core::arch::asm!("{0} &= 255", "{1} &= 4095", inout(reg) at, inout(reg) len, options(pure, nomem, nostack));
     }
@@ -126,6 +126,7 @@ impl Run {
             let mut machine = Machine {
                 facts,
                 epoch: &(*conn).epoch,
+                blind: &(*conn).blind,
                 dir: &mut *S::dir(conn),
                 pending: &(*conn).pending,
                 scratch: &mut *self.scratch,
@@ -171,7 +172,9 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
     let leg = unsafe { (*conn).facts.leg() };
     // What a socket sends is in order and under its lock; what it receives may, rarely, be looked at on two CPUs
     // at once: the second waits for the first.
-    if INGRESS && !lock(conn) {
+    // SAFETY: a value of the map.
+    let end = unsafe { (*conn).pending.ingress(leg) };
+    if INGRESS && !lock(end) {
         books::count(leg, Counter::Resyncs);
         // SAFETY: an atomic of a value of the map.
         unsafe { (*conn).epoch.add(1) };
@@ -179,8 +182,7 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
     }
     work::<INGRESS>(skb, sk, conn, leg, &packet);
     if INGRESS {
-        // SAFETY: an atomic of a value of the map.
-        unsafe { (*conn).ingress_lock.swap(0) };
+        end.unlock();
     }
 }
 
@@ -190,18 +192,17 @@ const PATIENCE: u32 = 1 << 14;
 /// A run that waits for another one.
 #[repr(C)]
 struct Wait {
-    conn: *mut Conn,
+    end: *const End,
     locked: u64,
 }
 
 /// Takes the lock of what comes in. False when the one who has it does not give it back in time.
 #[inline(always)]
-fn lock(conn: *mut Conn) -> bool {
-    // SAFETY: an atomic of a value of the map.
-    if unsafe { (*conn).ingress_lock.swap(1) } == 0 {
+fn lock(end: &End) -> bool {
+    if end.try_lock() {
         return true;
     }
-    let mut wait = Wait { conn, locked: 0 };
+    let mut wait = Wait { end, locked: 0 };
     // SAFETY: the callback takes what is passed here.
     unsafe { bpf_loop(PATIENCE, try_lock as *const () as *mut c_void, (&raw mut wait).cast(), 0) };
     // SAFETY: on our stack; volatile, because the callback writes it.
@@ -210,9 +211,9 @@ fn lock(conn: *mut Conn) -> bool {
 
 #[inline(never)]
 unsafe extern "C" fn try_lock(_: u32, wait: *mut Wait) -> i64 {
-    // SAFETY: called by `lock`, with a value of the map.
+    // SAFETY: called by `lock`, with a part of a value of the map.
     unsafe {
-        if (*(*wait).conn).ingress_lock.swap(1) != 0 {
+        if !(*(*wait).end).try_lock() {
             return 0;
         }
         (*wait).locked = 1;

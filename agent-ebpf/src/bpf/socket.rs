@@ -11,7 +11,7 @@ use aya_ebpf::helpers::generated::{
     bpf_tcp_sock,
 };
 use aya_ebpf::programs::{SockAddrContext, SockOpsContext};
-use hosp_agent_ebpf::conn::{Conn, State};
+use hosp_agent_ebpf::conn::Conn;
 use hosp_agent_ebpf::machine::Tcp;
 use hosp_agent_ebpf::{COMM_LEN, Counter, Leg};
 
@@ -118,8 +118,6 @@ fn established(ctx: &SockOpsContext, sk: *mut bpf_sock, leg: Leg) {
         if leg == Leg::Server && maps::is_own((*conn).facts.local_port, bpf_get_netns_cookie(ctx.ops.cast()))
         {
             (*conn).facts.own = 1;
-            (*conn).request.expect(State::Opaque);
-            (*conn).response.expect(State::Opaque);
             return;
         }
         bpf_sock_ops_cb_flags_set(ctx.ops, (flags | BPF_SOCK_OPS_STATE_CB_FLAG) as i32);

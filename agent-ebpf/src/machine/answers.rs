@@ -1,9 +1,11 @@
 //! The direction of answers: each final answer takes its request out of the queue and becomes a record.
 
+use super::head::may_frame;
 use super::start_line::{begins_with_version, status};
 use super::{Host, Machine, Side};
-use crate::conn::{PATH_WORDS, State, epoch, framing};
-use crate::{Counter, Method, Outcome, PATH_MAX};
+use crate::conn::{Blind, State, epoch, framing};
+use crate::shared::Flag;
+use crate::{Counter, Method, Outcome, PATH_SHORT, flags};
 
 /// The direction of answers.
 pub struct Answers;
@@ -24,6 +26,19 @@ impl Side for Answers {
     }
 
     #[inline(always)]
+    fn matters(first: u64, second: u64) -> bool {
+        may_frame(first, second)
+    }
+
+    #[inline(always)]
+    fn header<H: Host>(_: &mut Machine<'_, Self, H>, _: u32, _: u32) {}
+
+    #[inline(always)]
+    fn blind(blind: &Blind) -> &Flag {
+        &blind.answers
+    }
+
+    #[inline(always)]
     fn opens(byte: u8) -> bool {
         byte == b'H'
     }
@@ -32,7 +47,7 @@ impl Side for Answers {
     fn start_prefix<H: Host>(m: &mut Machine<'_, Self, H>, start: u32) -> bool {
         let Some(status) = status(&m.scratch.window, start) else { return false };
         m.dir.status = status;
-        m.pending.waiting() > 0
+        m.pending.is_waiting()
     }
 
     #[inline(always)]
@@ -44,7 +59,7 @@ impl Side for Answers {
     fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, _: u32) {
         // Another protocol, an answer to bytes that were no request, or one that nobody asked for.
         m.reset_message();
-        m.dir.expect(State::Opaque);
+        m.go_blind();
     }
 
     #[inline(always)]
@@ -67,15 +82,14 @@ impl Side for Answers {
         if status == SWITCHING_PROTOCOLS || (method == Method::Connect as u8 && (200..300).contains(&status))
         {
             m.finish(Outcome::Answered);
-            m.dir.upgraded = 1;
+            m.blind.tunnel.set();
             m.host.count(Counter::ConnOpaque);
-            m.dir.expect(State::Opaque);
+            m.go_blind();
         } else if method == Method::Head as u8 || status == NO_CONTENT || status == NOT_MODIFIED {
             Self::message_end(m);
         } else if m.dir.framing & framing::CHUNKED != 0 {
             m.dir.expect(State::ChunkSize);
         } else if m.dir.framing & framing::LENGTH != 0 && m.dir.framing & framing::ENCODED == 0 {
-            m.dir.skip = m.dir.length;
             if m.dir.skip == 0 {
                 Self::message_end(m);
             } else {
@@ -98,18 +112,13 @@ impl<H: Host> Machine<'_, Answers, H> {
     /// Whether the oldest request was asked before the place was lost: nobody knows which answer is its own.
     #[inline(always)]
     pub fn has_stale(&self) -> bool {
-        if self.pending.waiting() == 0 {
-            return false;
-        }
         let ordinal = self.pending.answered().wrapping_add(1);
-        // SAFETY: the request is published, and not retired before this direction does so.
-        let slot = unsafe { &*self.pending.slot(ordinal) };
-        if slot.ordinal == ordinal {
-            slot.epoch != epoch(self.epoch)
-        } else {
-            // There was no place for it: all that is known is when it came.
-            self.dir.ordinal.wrapping_sub(ordinal).cast_signed() >= 0
+        if self.pending.is_kept(ordinal) {
+            // SAFETY: the request is published, and not retired before this direction does so.
+            return unsafe { (*self.pending.slot(ordinal)).epoch } != epoch(self.epoch);
         }
+        // There was no place for it: all that is known is when it came.
+        self.pending.waiting() > 0 && self.dir.ordinal.wrapping_sub(ordinal).cast_signed() >= 0
     }
 
     /// Counts the oldest request as lost when it is stale. True when there may be more.
@@ -121,8 +130,7 @@ impl<H: Host> Machine<'_, Answers, H> {
             return false;
         }
         let ordinal = self.pending.answered().wrapping_add(1);
-        // SAFETY: as in `has_stale`.
-        if unsafe { (*self.pending.slot(ordinal)).ordinal } == ordinal {
+        if self.pending.is_kept(ordinal) {
             self.host.count(Counter::LostResync);
         }
         self.pending.retire(ordinal);
@@ -136,7 +144,7 @@ impl<H: Host> Machine<'_, Answers, H> {
     pub fn end(&mut self, clean: bool) {
         if clean && self.dir.state() == State::UntilClose && self.pending.waiting() > 0 {
             self.finish(Outcome::Answered);
-            self.dir.expect(State::Opaque);
+            self.go_blind();
         }
     }
 
@@ -151,7 +159,7 @@ impl<H: Host> Machine<'_, Answers, H> {
         }
         let cut = self.dir.status != 0 && matches!(outcome, Outcome::ServerClosed | Outcome::ServerReset);
         self.finish(if cut { Outcome::CutBody } else { outcome });
-        self.dir.expect(State::Opaque);
+        self.go_blind();
         true
     }
 
@@ -159,51 +167,63 @@ impl<H: Host> Machine<'_, Answers, H> {
     #[inline(always)]
     fn oldest_method(&self) -> u8 {
         let ordinal = self.pending.answered().wrapping_add(1);
+        if !self.pending.is_kept(ordinal) {
+            return Method::Other as u8;
+        }
         // SAFETY: the request is published, and not retired before this direction does so.
-        let slot = unsafe { &*self.pending.slot(ordinal) };
-        if slot.ordinal == ordinal { slot.method } else { Method::Other as u8 }
+        unsafe { (*self.pending.slot(ordinal)).method }
     }
 
     /// The oldest request that waits is done with: sends its record.
     #[inline(always)]
     fn finish(&mut self, outcome: Outcome) {
         let ordinal = self.pending.answered().wrapping_add(1);
-        // SAFETY: the request is published, and not retired before this direction does so.
-        let slot = unsafe { &*self.pending.slot(ordinal) };
+        let now = self.host.now_ns();
         // Otherwise there was no place for the request, which was counted when it came.
-        if slot.ordinal == ordinal {
-            let now = self.host.now_ns();
-            let tcp = self.host.tcp();
-            let (facts, dir) = (self.facts, &*self.dir);
-            let sent = self.host.emit(|record| {
-                record.start_ns = slot.start_ns;
-                record.ttfb_ns =
-                    if dir.start_ns == 0 { 0 } else { dir.start_ns.saturating_sub(slot.start_ns) };
-                record.duration_ns = now.saturating_sub(slot.start_ns);
-                record.request_bytes = slot.request_bytes;
-                record.response_bytes = dir.bytes + u64::from(dir.carried_len);
-                record.local_addr = facts.local_addr;
-                record.remote_addr = facts.remote_addr;
-                record.local_port = facts.local_port;
-                record.remote_port = facts.remote_port;
-                record.pid = facts.pid;
-                record.comm = facts.comm;
-                record.ordinal = ordinal;
-                record.srtt_us = tcp.srtt_us;
-                record.retransmits = tcp.retransmits;
-                record.status = dir.status;
-                record.leg = facts.leg() as u8;
-                record.method = slot.method;
-                record.outcome = outcome as u8;
-                record.flags = slot.flags;
-                record.path_len = slot.path_len;
-                record._pad = [0; 5];
-                // SAFETY: bytes are valid whatever they are, and as many.
-                record.path = unsafe { core::mem::transmute::<[u64; PATH_WORDS], [u8; PATH_MAX]>(slot.path) };
-            });
+        if self.pending.is_kept(ordinal) {
+            let sent = self.record(ordinal, outcome, now);
             self.host.count(if sent { Counter::recorded(self.dir.status) } else { Counter::LostRing });
         }
+        self.dir.last_end_ns = now;
         self.pending.retire(ordinal);
         self.reset_message();
+    }
+
+    /// Sends the record of request `ordinal`, which is kept.
+    #[inline(always)]
+    fn record(&mut self, ordinal: u32, outcome: Outcome, now: u64) -> bool {
+        // SAFETY: the request is published, and not retired before this direction does so.
+        let slot = unsafe { &*self.pending.slot(ordinal) };
+        let tcp = self.host.tcp();
+        let (facts, dir) = (self.facts, &*self.dir);
+        let rest = (usize::from(slot.path_len) > PATH_SHORT).then_some(&slot.path_rest);
+        self.host.emit(rest, |record| {
+            record.start_ns = slot.start_ns;
+            record.ttfb_ns = if dir.start_ns == 0 { 0 } else { dir.start_ns.saturating_sub(slot.start_ns) };
+            record.duration_ns = now.saturating_sub(slot.start_ns);
+            record.request_bytes = slot.request_bytes;
+            record.response_bytes = dir.bytes + u64::from(dir.carried_len);
+            record.request_id = slot.request_id;
+            record.cgroup = facts.cgroup;
+            record.local_addr = facts.local_addr;
+            record.remote_addr = facts.remote_addr;
+            record.comm = facts.comm;
+            record.pid = facts.pid;
+            record.ordinal = ordinal;
+            record.response_head = dir.head;
+            record.srtt_us = tcp.srtt_us;
+            record.request_head = slot.head;
+            record.retransmits = (tcp.retransmits as u16).wrapping_sub(slot.retransmits);
+            record.local_port = facts.local_port;
+            record.remote_port = facts.remote_port;
+            record.status = dir.status;
+            record.leg = facts.leg() as u8;
+            record.method = slot.method;
+            record.outcome = outcome as u8;
+            record.flags = slot.flags | if slot.start_ns < dir.last_end_ns { flags::PIPELINED } else { 0 };
+            record.path_len = slot.path_len;
+            record._pad = 0;
+            record.path = slot.path;
+        })
     }
 }

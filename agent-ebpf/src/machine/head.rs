@@ -1,11 +1,9 @@
 //! Header lines that decide a message's framing, and chunk sizes.
 
-use super::{Host, Machine, Side};
+use super::{Host, LOWER, Machine, Side};
 use crate::conn::framing;
 use crate::window::Window;
 
-/// Sets the bit that tells ASCII lower case from upper case in eight bytes at once.
-const LOWER: u64 = 0x2020_2020_2020_2020;
 /// The lowest seven bytes of a word.
 const SEVEN: u64 = 0x00ff_ffff_ffff_ffff;
 /// Most digits of a length that fit 64 bits whatever they are.
@@ -23,20 +21,34 @@ enum Framing {
     TransferEncoding,
 }
 
+/// The framing header that begins with these sixteen bytes, in lower case; its last one may be another yet.
+#[inline(always)]
+const fn framing_of(first: u64, second: u64) -> Option<Framing> {
+    if first == word(b"content-") && second & SEVEN == word(b"length:\0") {
+        Some(Framing::ContentLength)
+    } else if first == word(b"transfer") && second == word(b"-encodin") {
+        Some(Framing::TransferEncoding)
+    } else {
+        None
+    }
+}
+
+/// Whether a header line that begins with these sixteen bytes, in lower case, is about framing.
+#[inline(always)]
+pub(super) const fn may_frame(first: u64, second: u64) -> bool {
+    framing_of(first, second).is_some()
+}
+
 #[inline(always)]
 fn framing_at(window: &Window, start: u32) -> Option<Framing> {
-    let first = window.word(start) | LOWER;
-    if first == word(b"content-") {
-        let second = (window.word_after(start, 1) | LOWER) & SEVEN;
-        return (second == word(b"length:\0")).then_some(Framing::ContentLength);
-    }
-    if first == word(b"transfer") {
-        let second = window.word_after(start, 1) | LOWER;
-        let third = (window.word_after(start, 2) | LOWER) & 0xffff;
-        return (second == word(b"-encodin") && third == word(b"g:\0\0\0\0\0\0"))
-            .then_some(Framing::TransferEncoding);
-    }
-    None
+    let framing = framing_of(window.word(start) | LOWER, window.word_after(start, 1) | LOWER)?;
+    let whole = match framing {
+        Framing::ContentLength => true,
+        Framing::TransferEncoding => {
+            (window.word_after(start, 2) | LOWER) & 0xffff == word(b"g:\0\0\0\0\0\0")
+        }
+    };
+    whole.then_some(framing)
 }
 
 /// Whether the line at `start` decides the framing.
@@ -52,7 +64,7 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
         match framing_at(&self.scratch.window, start) {
             Some(Framing::ContentLength) => {
                 if let Some(length) = decimal(&self.scratch.window, start.wrapping_add(15), eol) {
-                    self.dir.length = length;
+                    self.dir.skip = length;
                     self.dir.framing |= framing::LENGTH;
                 }
             }
@@ -65,7 +77,7 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
                     self.dir.framing &= !framing::CHUNKED;
                 }
             }
-            None => {}
+            None => S::header(self, start, eol),
         }
     }
 

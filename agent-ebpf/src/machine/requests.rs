@@ -2,7 +2,9 @@
 
 use super::start_line::{copy_path, ends_with_version, is_token, method};
 use super::{Host, Machine, Side, is_request};
-use crate::conn::{PENDING, State, framing};
+use super::{head::may_frame, request_id};
+use crate::conn::{Blind, PENDING, State, framing};
+use crate::shared::Flag;
 use crate::{Counter, flags};
 
 /// The direction of requests.
@@ -20,6 +22,29 @@ impl Side for Requests {
     }
 
     #[inline(always)]
+    fn matters(first: u64, second: u64) -> bool {
+        may_frame(first, second) || request_id::may_name(first, second)
+    }
+
+    #[inline(always)]
+    fn header<H: Host>(m: &mut Machine<'_, Self, H>, start: u32, eol: u32) {
+        let ordinal = m.dir.ordinal;
+        if ordinal == 0 {
+            return;
+        }
+        // SAFETY: only this direction writes the field, and only it could use the slot anew.
+        let known = unsafe { &mut (*m.pending.slot(ordinal)).request_id };
+        if let Some(id) = request_id::hash(&m.scratch.window, start, eol, *known) {
+            *known = id;
+        }
+    }
+
+    #[inline(always)]
+    fn blind(blind: &Blind) -> &Flag {
+        &blind.requests
+    }
+
+    #[inline(always)]
     fn opens(byte: u8) -> bool {
         is_token(byte)
     }
@@ -32,22 +57,23 @@ impl Side for Requests {
         }
         m.dir.method = method as u8;
         m.dir.ordinal = 0;
-        let waiting = m.pending.waiting();
-        if waiting >= PENDING as u32 {
+        let ordinal = m.pending.requested().wrapping_add(1);
+        if !m.has_place(ordinal) {
             return true;
         }
-        let ordinal = m.pending.requested().wrapping_add(1);
         m.dir.ordinal = ordinal;
         // SAFETY: the slot is free and its number not published, so that nobody else looks at it.
         let slot = unsafe { &mut *m.pending.slot(ordinal) };
-        let (len, cut) = copy_path(&m.scratch.window, target, &mut slot.path);
+        let (len, cut) = copy_path(&m.scratch.window, target, &mut slot.path, &mut slot.path_rest);
         slot.path_len = len;
         slot.start_ns = m.dir.start_ns;
         slot.request_bytes = 0;
+        slot.request_id = 0;
+        slot.head = 0;
         slot.epoch = m.dir.epoch;
+        slot.retransmits = m.host.tcp().retransmits as u16;
         slot.method = m.dir.method;
         slot.flags = if cut { flags::PATH_CUT } else { 0 }
-            | if waiting > 0 { flags::PIPELINED } else { 0 }
             | if m.facts.mid_stream != 0 { flags::MID_STREAM } else { 0 };
         true
     }
@@ -63,13 +89,11 @@ impl Side for Requests {
         }
         m.host.count(Counter::Seen);
         let ordinal = m.pending.requested().wrapping_add(1);
-        if m.dir.ordinal == ordinal {
-            // SAFETY: as in `start_prefix`.
-            unsafe { (*m.pending.slot(ordinal)).ordinal = ordinal };
-        } else {
+        let kept = m.dir.ordinal == ordinal;
+        if !kept {
             m.host.count(Counter::LostPending);
         }
-        m.pending.publish(ordinal);
+        m.pending.publish(ordinal, kept);
         true
     }
 
@@ -81,7 +105,7 @@ impl Side for Requests {
             m.dir.expect(State::Unsynced);
             return;
         }
-        m.dir.expect(State::Opaque);
+        m.go_blind();
         if m.dir.counted == 0 {
             m.dir.counted = 1;
             let kind = if m.scratch.window.byte(start) == TLS_HANDSHAKE {
@@ -106,9 +130,8 @@ impl Side for Requests {
             m.dir.expect(State::ChunkSize);
         } else if m.dir.framing & framing::LENGTH != 0
             && m.dir.framing & framing::ENCODED == 0
-            && m.dir.length > 0
+            && m.dir.skip > 0
         {
-            m.dir.skip = m.dir.length;
             m.dir.expect(State::Body);
         } else {
             Self::message_end(m);
@@ -125,6 +148,15 @@ impl Side for Requests {
 }
 
 impl<H: Host> Machine<'_, Requests, H> {
+    /// Whether the queue has a place for request `ordinal`. Looks at the other end only when it seems full.
+    #[inline(always)]
+    fn has_place(&mut self, ordinal: u32) -> bool {
+        if ordinal.wrapping_sub(self.dir.answered) > PENDING as u32 {
+            self.dir.answered = self.pending.answered();
+        }
+        ordinal.wrapping_sub(self.dir.answered) <= PENDING as u32
+    }
+
     /// Ends a run: the answer's record shall know how much of the request had passed.
     #[inline(always)]
     pub fn settle(&mut self) {
@@ -135,8 +167,12 @@ impl<H: Host> Machine<'_, Requests, H> {
     fn note_request_bytes(&mut self) {
         let ordinal = self.dir.ordinal;
         if ordinal != 0 && ordinal == self.pending.requested() {
-            // SAFETY: only this direction writes the field, and only it could use the slot anew.
-            unsafe { (*self.pending.slot(ordinal)).request_bytes = self.dir.bytes };
+            // SAFETY: only this direction writes the fields, and only it could use the slot anew.
+            unsafe {
+                let slot = self.pending.slot(ordinal);
+                (*slot).request_bytes = self.dir.bytes;
+                (*slot).head = if self.dir.head < 0xffff { self.dir.head as u16 } else { 0xffff };
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Request lines and status lines (RFC 9112 §3, §4), read a word at a time.
 
 use super::head::word;
-use crate::conn::PATH_WORDS;
+use crate::conn::{PATH_HEAD, PATH_REST};
 use crate::window::{Window, zero_bytes};
-use crate::{Method, PATH_MAX};
+use crate::{Method, PATH_MAX, PATH_SHORT};
 
 /// Longest method looked at, in bytes.
 const MAX_METHOD: u32 = 24;
@@ -135,33 +135,53 @@ pub(super) fn status(window: &Window, start: u32) -> Option<u16> {
     Some(digit(1)? * 100 + digit(2)? * 10 + digit(3)?)
 }
 
-/// Copies the target at `at` up to its query, fragment or end into `into`: length, and whether it was cut.
+/// Copies the target at `at` up to its query, fragment or end into `head` and, as far as it does not fit there,
+/// into `rest`: length, and whether it was cut.
 #[inline(always)]
-pub(super) fn copy_path(window: &Window, at: u32, into: &mut [u64; PATH_WORDS]) -> (u8, bool) {
-    const fn all(b: u8) -> u64 {
-        u64::from_le_bytes([b; 8])
-    }
+pub(super) fn copy_path(
+    window: &Window,
+    at: u32,
+    head: &mut [u64; PATH_HEAD],
+    rest: &mut [u64; PATH_REST],
+) -> (u8, bool) {
     let mut len = 0;
     let mut ended = false;
     let mut n = 0;
-    while n < PATH_WORDS {
-        let word = window.word_after(at, n);
-        let stop = zero_bytes(word ^ all(b' ')) | zero_bytes(word ^ all(b'?')) | zero_bytes(word ^ all(b'#'));
-        into[n] = if ended {
-            0
-        } else if stop == 0 {
-            len += 8;
-            word
-        } else {
-            ended = true;
-            // The lowest hit is exact, whichever of the three it is.
-            let bytes = stop.trailing_zeros() / 8;
-            len += bytes as u8;
-            word & ((1 << (8 * bytes)) - 1)
-        };
+    while n < PATH_HEAD {
+        head[n] = path_word(window.word_after(at, n), &mut ended, &mut len);
+        n += 1;
+    }
+    if ended {
+        return (len, false);
+    }
+    let at = at.wrapping_add(PATH_HEAD as u32 * 8);
+    n = 0;
+    while n < PATH_REST {
+        rest[n] = path_word(window.word_after(at, n), &mut ended, &mut len);
         n += 1;
     }
     (len, !ended)
 }
 
-const _: () = assert!(PATH_MAX < 256);
+/// What of `word` belongs to the path.
+#[inline(always)]
+fn path_word(word: u64, ended: &mut bool, len: &mut u8) -> u64 {
+    const fn all(b: u8) -> u64 {
+        u64::from_le_bytes([b; 8])
+    }
+    if *ended {
+        return 0;
+    }
+    let stop = zero_bytes(word ^ all(b' ')) | zero_bytes(word ^ all(b'?')) | zero_bytes(word ^ all(b'#'));
+    if stop == 0 {
+        *len += 8;
+        return word;
+    }
+    *ended = true;
+    // The lowest hit is exact, whichever of the three it is.
+    let bytes = stop.trailing_zeros() / 8;
+    *len += bytes as u8;
+    word & ((1 << (8 * bytes)) - 1)
+}
+
+const _: () = assert!(PATH_MAX < 256 && PATH_SHORT == PATH_HEAD * 8);

@@ -1,6 +1,6 @@
 //! One case each of what HTTP/1.1 servers and clients do.
 
-use hosp_agent_ebpf::{Counter, Method, Outcome, Record, flags};
+use hosp_agent_ebpf::{Counter, Method, Outcome, PATH_MAX, Record, flags};
 
 use crate::wire::{Way, Wire};
 
@@ -281,7 +281,7 @@ fn a_path_longer_than_what_is_kept_is_cut_and_marked() {
     let mut wire = wire;
     wire.end(Way::Answer, false);
     let r = only(&wire);
-    assert_eq!(r.path(), &long.as_bytes()[..96]);
+    assert_eq!(r.path(), &long.as_bytes()[..PATH_MAX]);
     assert_eq!(r.flags & flags::PATH_CUT, flags::PATH_CUT);
     assert_eq!(r.method(), Method::Get);
 }

@@ -1,6 +1,6 @@
 //! Any valid exchanges, in any segmentation, with retransmissions: exactly the right records.
 
-use hosp_agent_ebpf::{Counter, Outcome};
+use hosp_agent_ebpf::{Counter, Outcome, PATH_MAX};
 use proptest::prelude::*;
 
 use crate::wire::{Way, Wire};
@@ -162,7 +162,7 @@ proptest! {
             prop_assert_eq!(record.status, expected.status);
             prop_assert_eq!(record.outcome(), Outcome::Answered);
             let path = expected.path.as_bytes();
-            prop_assert_eq!(record.path(), &path[..path.len().min(96)]);
+            prop_assert_eq!(record.path(), &path[..path.len().min(PATH_MAX)]);
             prop_assert_eq!(record.request_bytes, expected.request_bytes().len() as u64);
             prop_assert_eq!(record.response_bytes, expected.answer_bytes().len() as u64);
             prop_assert_eq!(record.ordinal as usize, n + 1);

@@ -5,12 +5,12 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-use hosp_agent_ebpf::conn::{CLOSED, Conn, RESET};
+use hosp_agent_ebpf::conn::{CLOSED, Conn, PATH_REST, RESET};
 use hosp_agent_ebpf::machine::{
     Answers, Host, Machine, Requests, Scratch, Segment, Side, Step, Tcp, max_steps,
 };
 use hosp_agent_ebpf::window::{CARRY, LOAD, Window};
-use hosp_agent_ebpf::{COUNTERS, Counter, Leg, Outcome, Record};
+use hosp_agent_ebpf::{COUNTERS, Counter, Leg, Outcome, Record, RecordHead, SHORT};
 
 /// Which way bytes flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,18 +49,18 @@ impl Host for Log {
     fn count(&mut self, counter: Counter) {
         self.counts[counter as usize] += 1;
     }
-    fn emit(&mut self, fill: impl FnOnce(&mut Record)) -> bool {
+    fn emit(&mut self, path_rest: Option<&[u64; PATH_REST]>, fill: impl FnOnce(&mut RecordHead)) -> bool {
         if self.ring_full {
             return false;
         }
-        // SAFETY: a record is integers only.
-        let mut record: Record = unsafe { MaybeUninit::zeroed().assume_init() };
-        fill(&mut record);
+        // SAFETY: integers only.
+        let mut head: RecordHead = unsafe { MaybeUninit::zeroed().assume_init() };
+        fill(&mut head);
         // What userspace reads is bytes: they must decode.
-        // SAFETY: any record is as many bytes.
-        let bytes =
-            unsafe { std::slice::from_raw_parts((&raw const record).cast::<u8>(), size_of::<Record>()) };
-        self.records.push(Record::decode(bytes).unwrap());
+        // SAFETY: any head is as many bytes.
+        let mut bytes = unsafe { std::slice::from_raw_parts((&raw const head).cast::<u8>(), SHORT) }.to_vec();
+        bytes.extend(path_rest.iter().copied().flatten().flat_map(|word| word.to_ne_bytes()));
+        self.records.push(Record::decode(&bytes).unwrap());
         true
     }
     fn tcp(&self) -> Tcp {
@@ -166,8 +166,7 @@ impl Wire {
     fn kept(&self) -> u32 {
         let pending = &self.conn.pending;
         let waiting = pending.answered() + 1..=pending.requested();
-        // SAFETY: nothing else runs.
-        waiting.filter(|&n| unsafe { (*pending.slot(n)).ordinal == n }).count() as u32
+        waiting.filter(|&n| pending.is_kept(n)).count() as u32
     }
 
     fn flush(&mut self, outcome: Outcome) {
@@ -188,6 +187,7 @@ impl Wire {
         work(&mut Machine {
             facts: &conn.facts,
             epoch: &conn.epoch,
+            blind: &conn.blind,
             dir: if S::WAY == Way::Request { &mut conn.request } else { &mut conn.response },
             pending: &conn.pending,
             scratch: &mut self.scratch,

@@ -5,48 +5,52 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hosp_agent_ebpf::{COMM_LEN, COUNTERS, Counter, Leg, Method, Outcome, PATH_MAX, Record};
+use hosp_agent_ebpf::{
+    COMM_LEN, COUNTERS, Counter, Leg, Method, Outcome, PATH_MAX, PATH_SHORT, Record, RecordHead, SHORT,
+};
 use hosp_feed::ProgramCost;
 
 use hosp_agent::source::{Counters, Source};
 
 /// Builds one record: a `GET /` on the server leg, port 80, answered with 200 after 1 ms, unless told otherwise.
-pub(crate) struct RecordBuilder(Record);
+pub(crate) struct RecordBuilder(RecordHead, Vec<u8>);
 
 /// See [`RecordBuilder`].
 pub(crate) fn record() -> RecordBuilder {
-    let mut path = [0; PATH_MAX];
-    path[0] = b'/';
-    RecordBuilder(Record {
+    let head = RecordHead {
         start_ns: 1_000_000_000,
         ttfb_ns: 500_000,
         duration_ns: 1_000_000,
         request_bytes: 100,
         response_bytes: 200,
+        request_id: 0,
+        cgroup: 0,
         local_addr: Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets(),
         remote_addr: Ipv4Addr::new(192, 0, 2, 7).to_ipv6_mapped().octets(),
+        comm: [0; COMM_LEN],
+        pid: 0,
+        ordinal: 1,
+        response_head: 150,
+        srtt_us: 50,
+        request_head: 100,
+        retransmits: 0,
         local_port: 80,
         remote_port: 40_000,
-        pid: 0,
-        comm: [0; COMM_LEN],
-        ordinal: 1,
-        srtt_us: 50,
-        retransmits: 0,
         status: 200,
         leg: Leg::Server as u8,
         method: Method::Get as u8,
         outcome: Outcome::Answered as u8,
         flags: 0,
-        path_len: 1,
-        _pad: [0; 5],
-        path,
-    })
+        path_len: 0,
+        _pad: 0,
+        path: [0; PATH_SHORT / 8],
+    };
+    RecordBuilder(head, vec![]).path("/")
 }
 
 impl RecordBuilder {
     pub(crate) fn path(mut self, path: &str) -> Self {
-        self.0.path = [0; PATH_MAX];
-        self.0.path[..path.len()].copy_from_slice(path.as_bytes());
+        self.1 = path.as_bytes().to_vec();
         self.0.path_len = u8::try_from(path.len()).unwrap();
         self
     }
@@ -91,16 +95,28 @@ impl RecordBuilder {
     }
 
     pub(crate) fn build(self) -> Record {
-        self.0
+        Record::decode(&self.bytes()).unwrap()
+    }
+
+    /// As it lies in the ring.
+    fn bytes(&self) -> Vec<u8> {
+        let room = if self.1.len() > PATH_SHORT { PATH_MAX } else { PATH_SHORT };
+        let mut path = self.1.clone();
+        path.resize(room, 0);
+        let mut head = self.0;
+        for (word, eight) in head.path.iter_mut().zip(path.chunks_exact(8)) {
+            *word = u64::from_ne_bytes(eight.try_into().unwrap());
+        }
+        // SAFETY: a RecordHead has no implicit padding (its size is the sum of its fields, asserted where it is
+        // defined), so all of its bytes are initialised; the slice lives no longer than the reference.
+        let head = unsafe { std::slice::from_raw_parts((&raw const head).cast::<u8>(), SHORT) };
+        [head, &path[PATH_SHORT..]].concat()
     }
 }
 
 /// The bytes of a record as they lie in the ring.
 pub(crate) fn bytes(record: &Record) -> Vec<u8> {
-    // SAFETY: a Record has no implicit padding (its size is the sum of its fields, asserted where it is
-    // defined), so all of its bytes are initialised; the slice lives no longer than the reference.
-    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(record).cast::<u8>(), size_of::<Record>()) }
-        .to_vec()
+    RecordBuilder(record.head, record.path().to_vec()).bytes()
 }
 
 /// A kernel that says what a test tells it to. Clones share the script.
