@@ -223,8 +223,10 @@ pub struct Direction {
     pub ended: u8,
     /// 1 once the kind of the connection was counted. Requests only.
     pub counted: u8,
+    /// Segments that were kept since the place was last certain; see [`crate::stash`]. 0 when none waits.
+    pub held: u8,
     /// Always 0.
-    pub _pad: u16,
+    pub _pad: u8,
     /// Bytes left of a body, or of a chunk and its CRLF; within a head, the value of `Content-Length`.
     pub skip: u64,
     /// Bytes of the message under way; for answers, with the interim ones before it.

@@ -14,6 +14,7 @@ mod counters;
 pub mod machine;
 mod record;
 pub mod shared;
+pub mod stash;
 pub mod window;
 
 pub use counters::{COUNTERS, Counter, LEG_STRIDE};

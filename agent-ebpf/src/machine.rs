@@ -2,7 +2,7 @@
 //! (RFC 9112), however they are cut into segments.
 //!
 //! A run takes one segment: [`Machine::admit`] says whether its bytes need looking at, [`Machine::step`] is
-//! called until it says [`Step::Done`], and [`Machine::settle`] closes the run. Each step does a bounded
+//! called until it says [`Step::Done`], and `settle` closes the run on requests. Each step does a bounded
 //! piece of work, so that the kernel can drive it with `bpf_loop`; natively a plain loop does.
 
 mod answers;
@@ -93,14 +93,39 @@ pub struct Cursor {
     left: u32,
 }
 
+/// Where a run stands with the segments that were kept. Lies here for the reason that [`Cursor`] does.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Kept {
+    /// Place in the [`crate::stash::Stash`] of the segment under way, plus one; 0 when none is.
+    pub place: u32,
+    /// 1 once a segment was taken in that ends the direction.
+    pub fin: u32,
+    /// Sequence number at which it does.
+    pub fin_at: u32,
+}
+
 /// Memory that a run works in.
 #[repr(C)]
 #[derive(Default)]
 pub struct Scratch {
     /// Where the run stands.
     pub cursor: Cursor,
+    /// And with the segments that were kept.
+    pub kept: Kept,
     /// What it looks at.
     pub window: Window,
+}
+
+/// What becomes of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// Its bytes need steps: call [`Machine::step`].
+    Steps,
+    /// That was all.
+    Nothing,
+    /// Bytes before it are missing: keep it until they come, or call [`Machine::lose`].
+    Hole,
 }
 
 /// Whether a run goes on.
@@ -125,8 +150,9 @@ pub trait Side: Sized {
     fn start_prefix<H: Host>(m: &mut Machine<'_, Self, H>, start: u32) -> bool;
     /// Takes in the end of a start line whose beginning [`Side::start_prefix`] took in. False: it is none.
     fn start_end<H: Host>(m: &mut Machine<'_, Self, H>, eol: u32) -> bool;
-    /// The line is no start line: the direction speaks something else.
-    fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, start: u32);
+    /// The line is no start line: the direction speaks something else. Nothing for `start` when the line's beginning
+    /// has passed.
+    fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, start: Option<u32>);
     /// The head has ended: decides what follows (RFC 9112 §6.3).
     fn head_end<H: Host>(m: &mut Machine<'_, Self, H>);
     /// The place in this direction, or in the other, was lost.
@@ -160,29 +186,57 @@ pub struct Machine<'a, S, H> {
 }
 
 impl<S: Side, H: Host> Machine<'_, S, H> {
-    /// Places `segment` in the direction. True when its bytes need steps; false when that was all.
+    /// Places `segment` in the direction, and begins to take it in.
     ///
-    /// Old bytes are passed over, a hole within a body is bridged (its length is known), any other hole loses
-    /// the place.
+    /// Old bytes are passed over, a hole within a body is bridged: its length is known.
     #[inline(always)]
-    pub fn admit(&mut self, segment: Segment) -> bool {
+    pub fn admit(&mut self, segment: Segment) -> Admitted {
+        let ahead = match self.place(segment) {
+            Ok(ahead) => ahead,
+            Err(admitted) => return admitted,
+        };
+        let carried = self.restore();
+        let (offset, left) = (segment.offset.wrapping_add(ahead), segment.len - ahead);
+        let cursor = Cursor { start: 0, scan: carried, end: carried, offset, left };
+        self.scratch.cursor = cursor;
+        // Most of what is known to be body is never looked at.
+        if self.dir.in_body() || self.load(carried, cursor) { Admitted::Steps } else { Admitted::Nothing }
+    }
+
+    /// As [`Machine::admit`], for a segment that was kept: `copy` puts what follows its first so many bytes into the
+    /// window, to where the third number says. `segment.offset` says nothing here.
+    #[inline(always)]
+    pub fn admit_held(&mut self, segment: Segment, copy: impl FnOnce(&mut Window, u32, u32)) -> Admitted {
+        let ahead = match self.place(segment) {
+            Ok(ahead) => ahead,
+            Err(admitted) => return admitted,
+        };
+        let carried = self.restore();
+        copy(&mut self.scratch.window, ahead, carried);
+        let end = carried.wrapping_add(segment.len - ahead);
+        self.scratch.cursor = Cursor { start: 0, scan: carried, end, offset: 0, left: 0 };
+        Admitted::Steps
+    }
+
+    /// How many bytes of `segment` were seen before; or that it needs no steps.
+    #[inline(always)]
+    fn place(&mut self, segment: Segment) -> Result<u32, Admitted> {
         self.notice_loss();
         if segment.len == 0 || self.dir.state() == State::Opaque {
-            return false;
+            return Err(Admitted::Nothing);
         }
         if self.dir.state() == State::Unsynced && !self.find_place(segment) {
-            return false;
+            return Err(Admitted::Nothing);
         }
         let mut ahead = self.dir.next_seq.wrapping_sub(segment.seq);
         if ahead.cast_signed() < 0 {
             if !self.bridge(ahead.wrapping_neg()) {
-                self.lose();
-                return false;
+                return Err(Admitted::Hole);
             }
             ahead = 0;
         }
         if ahead >= segment.len {
-            return false;
+            return Err(Admitted::Nothing);
         }
         let left = segment.len - ahead;
         self.dir.next_seq = segment.seq.wrapping_add(segment.len);
@@ -190,23 +244,20 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
             // The common case of a large body: nobody needs to see these bytes.
             self.dir.skip = self.dir.skip.wrapping_sub(u64::from(left));
             self.dir.bytes += u64::from(left);
-            return false;
+            return Err(Admitted::Nothing);
         }
+        Ok(ahead)
+    }
+
+    /// Puts the unfinished line back to the front of the window: its length.
+    #[inline(always)]
+    fn restore(&mut self) -> u32 {
         let carried = u32::from(self.dir.carried_len);
         if carried > 0 {
             self.scratch.window.restore(&self.dir.carried);
             self.dir.carried_len = 0;
         }
-        let cursor = Cursor {
-            start: 0,
-            scan: carried,
-            end: carried,
-            offset: segment.offset.wrapping_add(ahead),
-            left,
-        };
-        self.scratch.cursor = cursor;
-        // Most of what is known to be body is never looked at.
-        self.dir.in_body() || self.load(carried, cursor)
+        carried
     }
 
     /// Does one bounded piece of work.
@@ -250,6 +301,7 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
                 self.dir.expect(State::Unsynced);
             }
             self.reset_message();
+            self.dir.held = 0;
             S::lost(self);
         }
     }
@@ -265,6 +317,12 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
         self.dir.status = 0;
         self.dir.long = 0;
         self.dir.carried_len = 0;
+    }
+
+    /// Whether the direction has ended with the segment up to `end`, which said so: nothing is missing before.
+    #[inline(always)]
+    pub fn ends_at(&self, end: u32) -> bool {
+        matches!(self.dir.state(), State::Opaque | State::Unsynced) || self.dir.next_seq == end
     }
 
     /// Nothing more of this direction can be read.
@@ -378,7 +436,7 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
         if self.dir.state() == State::Start && scan == start && self.dir.long == 0 {
             let first = self.scratch.window.byte(start);
             if !S::opens(first) && first != b'\r' && first != b'\n' {
-                S::refuse(self, start);
+                S::refuse(self, Some(start));
                 return Step::Done;
             }
         }
@@ -411,7 +469,7 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
             State::Start => {
                 self.begin_message();
                 if !((long || S::start_prefix(self, start)) && S::start_end(self, eol)) {
-                    S::refuse(self, start);
+                    S::refuse(self, (!long).then_some(start));
                     return Step::Done;
                 }
                 self.dir.tentative = 0;
@@ -421,7 +479,10 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
                 self.dir.head = self.dir.bytes as u32;
                 S::head_end(self);
             }
-            State::Header if !long => self.header(start, eol),
+            State::Header if !long && !self.header(start, eol) => {
+                self.lose();
+                return Step::Done;
+            }
             State::Trailer if empty => S::message_end(self),
             State::ChunkSize => {
                 if !long && !self.chunk_size(start) {
@@ -500,7 +561,7 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
             State::Start => {
                 self.begin_message();
                 if first && !S::start_prefix(self, start) {
-                    S::refuse(self, start);
+                    S::refuse(self, Some(start));
                     return None;
                 }
                 from = end.wrapping_sub(LONG_KEEP);
@@ -510,7 +571,7 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
                 return None;
             }
             State::Header if first && head::is_framing(&self.scratch.window, start) => {
-                // No length is that long: whoever reads it will refuse it.
+                // As in `header`: no coding or length is that long.
                 self.lose();
                 return None;
             }

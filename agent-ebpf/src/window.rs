@@ -107,6 +107,13 @@ impl Window {
         }
     }
 
+    /// Writes a word at `at`.
+    #[inline(always)]
+    pub fn put_unaligned(&mut self, at: u32, word: u64) {
+        // SAFETY: the mask keeps the index below WINDOW, and the slack is longer than a word.
+        unsafe { store(self.bytes.as_mut_ptr().add(mask(at)), word) }
+    }
+
     /// Writes the `n`th word of the front.
     #[inline(always)]
     fn put(&mut self, n: usize, word: u64) {
@@ -158,7 +165,7 @@ fn mask(at: u32) -> usize {
 /// # Safety
 /// Eight bytes from `at` on are readable.
 #[inline(always)]
-unsafe fn load(at: *const u8) -> u64 {
+pub(crate) unsafe fn load(at: *const u8) -> u64 {
     #[cfg(target_arch = "bpf")]
     {
         let word: u64;
@@ -173,5 +180,23 @@ unsafe fn load(at: *const u8) -> u64 {
     {
         // SAFETY: the caller vouches for the eight bytes.
         u64::from_le(unsafe { core::ptr::read_unaligned(at.cast::<u64>()) })
+    }
+}
+
+/// Writes eight bytes to `at`, little-endian.
+///
+/// # Safety
+/// Eight bytes from `at` on are writable.
+#[inline(always)]
+pub(crate) unsafe fn store(at: *mut u8, word: u64) {
+    #[cfg(target_arch = "bpf")]
+    // SAFETY: the caller vouches for the eight bytes; see `load` for why it is assembly.
+    unsafe {
+        core::arch::asm!("*(u64 *)({0} + 0) = {1}", in(reg) at, in(reg) word, options(nostack))
+    };
+    #[cfg(not(target_arch = "bpf"))]
+    // SAFETY: the caller vouches for the eight bytes.
+    unsafe {
+        core::ptr::write_unaligned(at.cast::<u64>(), word.to_le());
     }
 }

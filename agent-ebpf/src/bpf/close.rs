@@ -1,22 +1,17 @@
 //! A connection has ended: what still waits for an answer will not get one.
 
-use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use aya_ebpf::bindings::bpf_sock;
 use hosp_agent_ebpf::Leg;
 use hosp_agent_ebpf::conn::Conn;
-use hosp_agent_ebpf::machine::Tcp;
 
-use crate::maps;
-use crate::run::{Run, drive, flush};
-
-/// Requests that can wait, with a margin for those that had no place.
-const WAITING: u32 = 64 * 1024;
+use crate::run::{Run, at_desk};
 
 /// Turns what waits into records, by who ended the connection: see [`Conn::outcome_at_close`].
 ///
 /// # Safety
-/// `conn` is a value of the map, and its socket is closed and locked.
+/// `conn` is the value of `sk`, a TCP socket that is closed and locked.
 #[inline(always)]
-pub unsafe fn closed(conn: *mut Conn, tcp: Tcp, unacknowledged: bool) {
+pub unsafe fn closed(sk: *mut bpf_sock, conn: *mut Conn, unacknowledged: bool) {
     // SAFETY: the caller vouches for it; single bytes and atomics.
     unsafe {
         if (*conn).is_blind() || (*conn).pending.waiting() == 0 {
@@ -28,15 +23,9 @@ pub unsafe fn closed(conn: *mut Conn, tcp: Tcp, unacknowledged: bool) {
             // A last packet is looked at just now. Its program does not see the end: what waits stays open.
             return;
         }
-        let desk = maps::take_scratch();
-        if !desk.is_null() {
-            let outcome = (*conn).outcome_at_close(unacknowledged) as u32;
-            let skb = core::ptr::null_mut();
-            let scratch = maps::scratch(desk);
-            let mut run = Run { skb, conn, scratch, now_ns: bpf_ktime_get_ns(), tcp, outcome };
-            drive(&mut run, WAITING, flush);
-            maps::give_back(desk);
-        }
+        at_desk(|scratch| {
+            Run::<false>::new(core::ptr::null_mut(), sk, conn, scratch).close(unacknowledged);
+        });
         if locks {
             end.unlock();
         }

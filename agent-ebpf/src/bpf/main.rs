@@ -19,6 +19,7 @@ mod maps;
 mod packet;
 mod run;
 mod socket;
+mod traffic;
 
 use aya_ebpf::macros::{cgroup_skb, cgroup_sock_addr, sock_ops};
 use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockOpsContext};
@@ -29,14 +30,14 @@ const PASS: i32 = 1;
 /// Data that a socket of the cgroup receives.
 #[cgroup_skb(ingress)]
 pub fn hosp_ingress(ctx: SkBuffContext) -> i32 {
-    run::observe::<true>(&ctx);
+    traffic::observe::<true>(&ctx);
     PASS
 }
 
 /// Data that a socket of the cgroup sends.
 #[cgroup_skb(egress)]
 pub fn hosp_egress(ctx: SkBuffContext) -> i32 {
-    run::observe::<false>(&ctx);
+    traffic::observe::<false>(&ctx);
     PASS
 }
 

@@ -9,6 +9,7 @@ use aya_ebpf::macros::btf_map;
 use hosp_agent_ebpf::conn::Conn;
 use hosp_agent_ebpf::machine::Scratch;
 use hosp_agent_ebpf::shared::Shared;
+use hosp_agent_ebpf::stash::{Held, Stash};
 use hosp_agent_ebpf::{COUNTERS, RecordHead};
 
 /// Runs that can be under way on one CPU at once: a program in process context can be interrupted by a soft
@@ -31,6 +32,14 @@ pub static BOOKS: PerCpuArray<[Shared; COUNTERS as usize], 1> = PerCpuArray::new
 #[btf_map]
 static SCRATCH: PerCpuArray<Desk, SCRATCHES> = PerCpuArray::new();
 
+/// Segments that came before their turn; there is none for most connections.
+#[btf_map]
+static STASHES: SkStorage<Stash> = SkStorage::new();
+
+/// Data that came with the packet that completes a handshake.
+#[btf_map]
+static EARLY: PerCpuArray<EarlyPlace, 1> = PerCpuArray::new();
+
 /// Bytes of unread records from which on userspace is woken; below, it comes by itself.
 #[unsafe(no_mangle)]
 static WAKE_BYTES: u64 = 1024 * 1024;
@@ -42,6 +51,16 @@ static OWN_PORTS: [u16; 4] = [0; 4];
 /// The network namespace in which it does, as `SO_NETNS_COOKIE` tells it.
 #[unsafe(no_mangle)]
 static OWN_NETNS: u64 = 0;
+
+/// A segment that came to a listening socket, on its way to the connection that it completes: the kernel makes that
+/// one next, on the same CPU.
+#[repr(C)]
+pub struct EarlyPlace {
+    /// Port of the sender.
+    pub source: u64,
+    /// The segment.
+    pub held: Held,
+}
 
 /// Memory for one run.
 #[repr(C)]
@@ -92,6 +111,26 @@ pub unsafe fn conn_or_new(sk: *mut bpf_sock) -> *mut Conn {
         bpf_sk_storage_get((&raw const CONNS).cast_mut().cast(), sk.cast(), core::ptr::null_mut(), create)
     }
     .cast()
+}
+
+/// The segments of `sk` that came before their turn; null when there are none, or no memory for them.
+///
+/// # Safety
+/// As for [`conn`].
+#[inline(always)]
+pub unsafe fn stash(sk: *mut bpf_sock, create: bool) -> *mut Stash {
+    let flags = if create { u64::from(BPF_SK_STORAGE_GET_F_CREATE) } else { 0 };
+    // SAFETY: the caller vouches for `sk`; a null value asks for zeros.
+    unsafe {
+        bpf_sk_storage_get((&raw const STASHES).cast_mut().cast(), sk.cast(), core::ptr::null_mut(), flags)
+    }
+    .cast()
+}
+
+/// This CPU's place for early data; never null in truth.
+#[inline(always)]
+pub fn early() -> *mut EarlyPlace {
+    EARLY.get_ptr_mut(0).map_or(core::ptr::null_mut(), |early| early)
 }
 
 /// Takes memory for a run; null when more runs than expected are under way on this CPU.

@@ -3,6 +3,9 @@
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use hosp_agent_ebpf::machine::Segment;
+use hosp_agent_ebpf::stash::Early;
+
+use crate::run::End;
 
 const ETH_P_IP: u32 = 0x0800u16.to_be() as u32;
 const ETH_P_IPV6: u32 = 0x86ddu16.to_be() as u32;
@@ -15,20 +18,35 @@ const RST: u8 = 0x04;
 pub struct Packet {
     /// Its payload.
     pub segment: Segment,
+    /// The sender's port.
+    pub source: u16,
     flags: u8,
 }
 
 impl Packet {
-    /// Whether the sender sends nothing after this.
+    /// How it ends its direction.
     #[inline(always)]
-    pub fn fin(&self) -> bool {
-        self.flags & FIN != 0
+    pub fn ends(&self) -> End {
+        if self.flags & RST != 0 {
+            End::Rst
+        } else if self.flags & FIN != 0 {
+            End::Fin
+        } else {
+            End::Open
+        }
     }
 
-    /// Whether the connection is reset.
+    /// Sequence number behind its last byte.
     #[inline(always)]
-    pub fn rst(&self) -> bool {
-        self.flags & RST != 0
+    pub fn end(&self) -> u32 {
+        self.segment.seq.wrapping_add(self.segment.len)
+    }
+
+    /// The segment, as it waits for its turn.
+    #[inline(always)]
+    pub fn early(&self) -> Early {
+        let Segment { seq, len, .. } = self.segment;
+        Early { seq, len, fin: self.flags & FIN != 0 }
     }
 
     /// Whether there is anything to see: data, or an end.
@@ -61,7 +79,8 @@ pub unsafe fn parse(skb: *mut __sk_buff) -> Option<Packet> {
     let offset = tcp_at + u32::from(tcp[12] >> 4) * 4;
     let seq = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
     let len = if len > offset { len - offset } else { 0 };
-    Some(Packet { segment: Segment { seq, offset, len }, flags: tcp[13] })
+    let source = u16::from_be_bytes([tcp[0], tcp[1]]);
+    Some(Packet { segment: Segment { seq, offset, len }, source, flags: tcp[13] })
 }
 
 /// `N` bytes of the packet from `at` on.

@@ -1,5 +1,6 @@
 //! A connection's life: who connects, when it is established, when it ends.
 
+use core::ffi::c_void;
 use core::mem::offset_of;
 
 use aya_ebpf::bindings::{
@@ -7,14 +8,16 @@ use aya_ebpf::bindings::{
     BPF_SOCK_OPS_STATE_CB_FLAG, BPF_TCP_CLOSE, bpf_sock,
 };
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_netns_cookie, bpf_sock_ops_cb_flags_set,
-    bpf_tcp_sock,
+    bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_netns_cookie,
+    bpf_loop, bpf_sock_ops_cb_flags_set, bpf_tcp_sock,
 };
 use aya_ebpf::programs::{SockAddrContext, SockOpsContext};
 use hosp_agent_ebpf::conn::Conn;
-use hosp_agent_ebpf::machine::Tcp;
+use hosp_agent_ebpf::machine::Requests;
+use hosp_agent_ebpf::stash::{Held, SEGMENT_MAX};
 use hosp_agent_ebpf::{COMM_LEN, Counter, Leg};
 
+use crate::run::{End, Run, at_desk};
 use crate::{books, close, maps};
 
 const AF_INET: u32 = 2;
@@ -52,6 +55,7 @@ pub fn connects(ctx: &SockAddrContext) {
     // helper writes as many bytes as there are.
     unsafe {
         (*conn).facts.pid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        (*conn).facts.cgroup = bpf_get_current_cgroup_id();
         bpf_get_current_comm((&raw mut (*conn).facts.comm).cast(), COMM_LEN as u32);
     }
 }
@@ -86,12 +90,8 @@ fn ended(sk: *mut bpf_sock) {
     if conn.is_null() || tcp.is_null() {
         return;
     }
-    // SAFETY: a value of the map, and fields of the socket; neither is null.
-    unsafe {
-        let unacknowledged = (*tcp).icsk_retransmits > 0;
-        let tcp = Tcp { srtt_us: (*tcp).srtt_us >> 3, retransmits: (*tcp).total_retrans };
-        close::closed(conn, tcp, unacknowledged);
-    }
+    // SAFETY: a value of the map, and a field of the socket; neither is null.
+    unsafe { close::closed(sk, conn, (*tcp).icsk_retransmits > 0) };
 }
 
 /// Data may flow from now on: both directions begin at a known place.
@@ -121,6 +121,77 @@ fn established(ctx: &SockOpsContext, sk: *mut bpf_sock, leg: Leg) {
             return;
         }
         bpf_sock_ops_cb_flags_set(ctx.ops, (flags | BPF_SOCK_OPS_STATE_CB_FLAG) as i32);
+        if leg == Leg::Server {
+            take_early(sk, conn);
+        }
+    }
+}
+
+/// How far ahead of what it waits for early data may be, in bytes: a first window.
+const EARLY_MAX: u32 = 65_536;
+
+/// A copy of kept segments under way.
+#[repr(C)]
+struct Copy {
+    from: *const Held,
+    to: *mut Held,
+}
+
+/// Keeps early data on, until what is missing before it has come.
+///
+/// # Safety
+/// `conn` is the value of `sk`, and this is the only run on it.
+#[inline(always)]
+unsafe fn keep_on(sk: *mut bpf_sock, conn: *mut Conn, held: &Held) {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        let stash = maps::stash(sk, true);
+        if stash.is_null() {
+            return;
+        }
+        (*stash).clear();
+        let Some(place) = (*stash).get(0) else { return };
+        place.become_as(held);
+        let mut copy = Copy { from: held, to: place };
+        bpf_loop(SEGMENT_MAX / 8, copy_word as *const () as *mut c_void, (&raw mut copy).cast(), 0);
+        (*conn).request.held = 1;
+    }
+}
+
+#[inline(never)]
+unsafe extern "C" fn copy_word(n: u32, copy: *mut Copy) -> i64 {
+    // SAFETY: called by `keep_on`, with values of the maps.
+    unsafe { (*(*copy).to).copy_from(&*(*copy).from, n) };
+    0
+}
+
+/// Takes in the data that came with the packet that completed the handshake.
+#[inline(always)]
+fn take_early(sk: *mut bpf_sock, conn: *mut Conn) {
+    let early = maps::early();
+    if early.is_null() {
+        return;
+    }
+    // SAFETY: values of the maps; no data flows yet, so that this is the only run on the connection.
+    unsafe {
+        let held = &mut (*early).held;
+        if held.is_empty() {
+            return;
+        }
+        let ahead = held.seq().wrapping_sub((*conn).request.next_seq);
+        if (*early).source == u64::from((*conn).facts.remote_port) {
+            if ahead == 0 {
+                at_desk(|scratch| {
+                    let mut run = Run::<false>::new(core::ptr::null_mut(), sk, conn, scratch);
+                    run.take_held::<Requests>(held);
+                    let at = held.seq().wrapping_add(held.len());
+                    run.end::<Requests>(if held.fin() { End::Fin } else { End::Open }, at);
+                });
+            } else if ahead < EARLY_MAX {
+                keep_on(sk, conn, held);
+            }
+        }
+        held.free();
     }
 }
 

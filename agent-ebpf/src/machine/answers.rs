@@ -56,7 +56,7 @@ impl Side for Answers {
     }
 
     #[inline(always)]
-    fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, _: u32) {
+    fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, _: Option<u32>) {
         // Another protocol, an answer to bytes that were no request, or one that nobody asked for.
         m.reset_message();
         m.go_blind();

@@ -2,7 +2,7 @@
 
 use super::{Host, LOWER, Machine, Side};
 use crate::conn::framing;
-use crate::window::Window;
+use crate::window::{CARRY, Window};
 
 /// The lowest seven bytes of a word.
 const SEVEN: u64 = 0x00ff_ffff_ffff_ffff;
@@ -10,6 +10,8 @@ const SEVEN: u64 = 0x00ff_ffff_ffff_ffff;
 const MAX_DIGITS: u32 = 18;
 /// Most digits of a chunk's size.
 const MAX_HEX: u32 = 15;
+/// Blanks, or zeros, before a number or behind a coding that are too many.
+const MAX_PADDING: u32 = 8;
 
 pub(super) const fn word(bytes: &[u8; 8]) -> u64 {
     u64::from_le_bytes(*bytes)
@@ -58,59 +60,106 @@ pub(super) fn is_framing(window: &Window, start: u32) -> bool {
 }
 
 impl<S: Side, H: Host> Machine<'_, S, H> {
-    /// Takes in the header line from `start` to `eol`.
+    /// Takes in the header line from `start` to `eol`. False when it decides the framing and cannot be read for
+    /// certain: whoever guesses is fooled.
     #[inline(always)]
-    pub(super) fn header(&mut self, start: u32, eol: u32) {
-        match framing_at(&self.scratch.window, start) {
-            Some(Framing::ContentLength) => {
-                if let Some(length) = decimal(&self.scratch.window, start.wrapping_add(15), eol) {
+    pub(super) fn header(&mut self, start: u32, eol: u32) -> bool {
+        let Some(framing) = framing_at(&self.scratch.window, start) else {
+            S::header(self, start, eol);
+            return true;
+        };
+        if eol.wrapping_sub(start) > CARRY as u32 {
+            // Longer than what is carried from one segment to the next: read neither whole nor in parts.
+            return false;
+        }
+        match framing {
+            Framing::ContentLength => match decimal(&self.scratch.window, start.wrapping_add(15), eol) {
+                Number::Is(length) => {
                     self.dir.skip = length;
                     self.dir.framing |= framing::LENGTH;
+                    true
                 }
-            }
-            Some(Framing::TransferEncoding) => {
+                // Whoever reads it will refuse it.
+                Number::None => true,
+                Number::Unclear => false,
+            },
+            Framing::TransferEncoding => {
                 self.dir.framing |= framing::ENCODED;
                 // A later field line continues the list: what counts is the last coding of all (RFC 9112 §6.1).
-                if ends_with_chunked(&self.scratch.window, eol) {
+                let Some(chunked) = ends_with_chunked(&self.scratch.window, eol) else { return false };
+                if chunked {
                     self.dir.framing |= framing::CHUNKED;
                 } else {
                     self.dir.framing &= !framing::CHUNKED;
                 }
+                true
             }
-            None => S::header(self, start, eol),
         }
     }
 
     /// Reads the chunk size at `start`, and sets `skip` to it with its closing CRLF; to 0 for the last chunk.
-    /// False when there is none.
+    /// False when there is none, or one that is too long.
     #[inline(always)]
     pub(super) fn chunk_size(&mut self, start: u32) -> bool {
+        let window = &self.scratch.window;
+        let zeros = same(window.word(start), b'0');
+        let at = start.wrapping_add(zeros);
         let mut size = 0u64;
         let mut n = 0;
         while n < MAX_HEX {
-            let digit = match self.scratch.window.byte(start.wrapping_add(n)) {
-                b @ b'0'..=b'9' => b - b'0',
-                b @ b'a'..=b'f' => b - b'a' + 10,
-                b @ b'A'..=b'F' => b - b'A' + 10,
-                _ => break,
-            };
+            let Some(digit) = hex(window.byte(at.wrapping_add(n))) else { break };
             size = size << 4 | u64::from(digit);
             n += 1;
         }
         self.dir.skip = if size == 0 { 0 } else { size + 2 };
-        n > 0
+        at.wrapping_add(n) != start && zeros < MAX_PADDING && hex(window.byte(at.wrapping_add(n))).is_none()
     }
 }
 
-/// The number in the field value from `at` to `eol`: the first one, should it be a list.
 #[inline(always)]
-fn decimal(window: &Window, at: u32, eol: u32) -> Option<u64> {
-    let mut at = at;
-    let mut spaces = 0;
-    while spaces < 4 && matches!(window.byte(at), b' ' | b'\t') {
-        at = at.wrapping_add(1);
-        spaces += 1;
+fn hex(b: u8) -> Option<u8> {
+    match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        b'A'..=b'F' => Some(b - b'A' + 10),
+        _ => None,
     }
+}
+
+/// How many bytes `word` begins with that are `b`, up to [`MAX_PADDING`]. Without a loop: the kernel's verifier would
+/// look at all that follows once for each number.
+#[inline(always)]
+const fn same(word: u64, b: u8) -> u32 {
+    let others = word ^ u64::from_le_bytes([b; 8]);
+    if others == 0 { MAX_PADDING } else { others.trailing_zeros() / 8 }
+}
+
+/// `word` with a space for every tab.
+#[inline(always)]
+const fn spaced(word: u64) -> u64 {
+    const LOW: u64 = u64::from_le_bytes([0x7f; 8]);
+    let others = word ^ u64::from_le_bytes([b'\t'; 8]);
+    let tabs = !((others & LOW).wrapping_add(LOW) | others | LOW);
+    word ^ (tabs >> 7).wrapping_mul((b'\t' ^ b' ') as u64)
+}
+
+/// What a field value says where a number is expected.
+enum Number {
+    /// This one: the first, should it be a list.
+    Is(u64),
+    /// None.
+    None,
+    /// One that is written too oddly to be read here.
+    Unclear,
+}
+
+/// The number in the field value from `at` to `eol`.
+#[inline(always)]
+fn decimal(window: &Window, at: u32, eol: u32) -> Number {
+    let blanks = same(spaced(window.word(at)), b' ');
+    let at = at.wrapping_add(blanks);
+    let zeros = same(window.word(at), b'0');
+    let at = at.wrapping_add(zeros);
     let mut value = 0u64;
     let mut n = 0;
     while n < MAX_DIGITS && at.wrapping_add(n) < eol {
@@ -121,17 +170,25 @@ fn decimal(window: &Window, at: u32, eol: u32) -> Option<u64> {
         value = value * 10 + u64::from(b - b'0');
         n += 1;
     }
-    (n > 0).then_some(value)
+    let more =
+        n == MAX_DIGITS && at.wrapping_add(n) < eol && window.byte(at.wrapping_add(n)).is_ascii_digit();
+    if blanks == MAX_PADDING || zeros == MAX_PADDING || more {
+        Number::Unclear
+    } else if zeros.wrapping_add(n) > 0 {
+        Number::Is(value)
+    } else {
+        Number::None
+    }
 }
 
-/// Whether the last coding of the list that ends at `eol` is `chunked`.
+/// Whether the last coding of the list that ends at `eol` is `chunked`; nothing when too many blanks follow it.
 #[inline(always)]
-fn ends_with_chunked(window: &Window, eol: u32) -> bool {
-    let mut end = eol;
-    let mut spaces = 0;
-    while spaces < 4 && matches!(window.byte(end.wrapping_sub(1)), b' ' | b'\t') {
-        end = end.wrapping_sub(1);
-        spaces += 1;
+fn ends_with_chunked(window: &Window, eol: u32) -> Option<bool> {
+    let others = spaced(window.word(eol.wrapping_sub(8))) ^ u64::from_le_bytes([b' '; 8]);
+    if others == 0 {
+        return None;
     }
-    (window.word(end.wrapping_sub(8)) | LOWER) >> 8 == word(b"chunked\0")
+    let last = window.word(eol.wrapping_sub(others.leading_zeros() / 8).wrapping_sub(8));
+    let apart = matches!(last as u8, b' ' | b'\t' | b',' | b':');
+    Some(apart && (last | LOWER) >> 8 == word(b"chunked\0"))
 }

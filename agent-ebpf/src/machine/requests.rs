@@ -1,6 +1,6 @@
 //! The direction of requests: request lines go into the queue, for the answers to find them.
 
-use super::start_line::{copy_path, ends_with_version, is_token, method};
+use super::start_line::{copy_path, ends_with_version, is_token, is_version_alone, method};
 use super::{Host, Machine, Side, is_request};
 use super::{head::may_frame, request_id};
 use crate::conn::{Blind, PENDING, State, framing};
@@ -52,7 +52,7 @@ impl Side for Requests {
     #[inline(always)]
     fn start_prefix<H: Host>(m: &mut Machine<'_, Self, H>, start: u32) -> bool {
         let Some((method, target)) = method(&m.scratch.window, start) else { return false };
-        if m.scratch.window.byte(target) == b' ' {
+        if m.scratch.window.byte(target) == b' ' || is_version_alone(&m.scratch.window, target) {
             return false;
         }
         m.dir.method = method as u8;
@@ -98,7 +98,7 @@ impl Side for Requests {
     }
 
     #[inline(always)]
-    fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, start: u32) {
+    fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, start: Option<u32>) {
         if m.dir.tentative != 0 {
             // It only looked like a request: the search goes on.
             m.reset_message();
@@ -108,12 +108,11 @@ impl Side for Requests {
         m.go_blind();
         if m.dir.counted == 0 {
             m.dir.counted = 1;
-            let kind = if m.scratch.window.byte(start) == TLS_HANDSHAKE {
-                Counter::ConnTls
-            } else if m.scratch.window.word(start) == HTTP2_PREFACE {
-                Counter::ConnHttp2
-            } else {
-                Counter::ConnOpaque
+            let window = &m.scratch.window;
+            let kind = match start {
+                Some(start) if window.byte(start) == TLS_HANDSHAKE => Counter::ConnTls,
+                Some(start) if window.word(start) == HTTP2_PREFACE => Counter::ConnHttp2,
+                _ => Counter::ConnOpaque,
             };
             m.host.count(kind);
         }
@@ -170,7 +169,7 @@ impl<H: Host> Machine<'_, Requests, H> {
             // SAFETY: only this direction writes the fields, and only it could use the slot anew.
             unsafe {
                 let slot = self.pending.slot(ordinal);
-                (*slot).request_bytes = self.dir.bytes;
+                (*slot).request_bytes = self.dir.bytes + u64::from(self.dir.carried_len);
                 (*slot).head = if self.dir.head < 0xffff { self.dir.head as u16 } else { 0xffff };
             }
         }

@@ -112,6 +112,12 @@ pub(super) fn ends_with_version(window: &Window, eol: u32) -> bool {
         && window.byte(eol.wrapping_sub(9)) == b' '
 }
 
+/// Whether nothing but a version stands at `at`: a request line without a target.
+#[inline(always)]
+pub(super) fn is_version_alone(window: &Window, at: u32) -> bool {
+    begins_with_version(window.word(at)) && matches!(window.byte(at.wrapping_add(8)), b'\r' | b'\n')
+}
+
 /// Whether `first` begins a status line of HTTP/1.
 #[inline(always)]
 pub(super) fn begins_with_version(first: u64) -> bool {

@@ -377,3 +377,64 @@ fn a_request_whose_place_was_lost_is_lost_and_not_a_failure_of_the_server() {
     assert!(wire.host.records.is_empty());
     assert_eq!(wire.count(Counter::LostResync), 1);
 }
+
+#[test]
+fn a_fin_that_overtakes_the_end_of_the_body_cuts_nothing() {
+    let mut wire = wire();
+    wire.send(Way::Request, GET.as_bytes());
+    let start = wire.next_seq(Way::Answer);
+    let (head, body) = (b"HTTP/1.1 200 OK\r\n\r\n", b"until the end");
+    let at = start.wrapping_add(head.len() as u32);
+    wire.arrive(Way::Answer, at, body, true);
+    assert!(wire.host.records.is_empty());
+    wire.arrive(Way::Answer, start, head, false);
+    let r = only(&wire);
+    assert_eq!((r.status, r.outcome()), (200, Outcome::Answered));
+    assert_eq!(r.response_bytes, (head.len() + body.len()) as u64);
+}
+
+#[test]
+fn a_bare_fin_that_overtakes_the_body_ends_it_at_the_close() {
+    let mut wire = wire();
+    wire.send(Way::Request, GET.as_bytes());
+    let start = wire.next_seq(Way::Answer);
+    let answer = b"HTTP/1.1 200 OK\r\n\r\nuntil the end";
+    wire.arrive(Way::Answer, start.wrapping_add(answer.len() as u32), b"", true);
+    wire.arrive(Way::Answer, start, answer, false);
+    wire.close(false);
+    let r = only(&wire);
+    assert_eq!((r.status, r.outcome(), r.response_bytes), (200, Outcome::Answered, answer.len() as u64));
+}
+
+#[test]
+fn more_segments_out_of_order_than_can_wait_lose_the_place_and_balance() {
+    let mut wire = wire();
+    let start = wire.next_seq(Way::Request);
+    for n in 1..=4 {
+        wire.arrive(Way::Request, start.wrapping_add(n * 20), b"0123456789", false);
+    }
+    assert_eq!(wire.count(Counter::Resyncs), 1);
+    assert!(wire.balanced());
+}
+
+#[test]
+fn a_request_is_known_by_its_id_on_every_leg() {
+    let id = |headers: &str| {
+        let mut wire = wire();
+        wire.send(Way::Request, format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes());
+        wire.send(Way::Answer, b"HTTP/1.1 204 No Content\r\n\r\n");
+        only(&wire).request_id
+    };
+    let plain = id("Host: a\r\nX-Request-Id: 0f7f2a3c-11\r\n");
+    assert_ne!(plain, 0);
+    assert_eq!(plain, id("x-request-id:0f7f2a3c-11\r\nVia: 1.1 hosp\r\n"));
+    assert_ne!(plain, id("X-Request-Id: 0f7f2a3c-12\r\n"));
+    assert_eq!(id("Host: a\r\n"), 0);
+    let trace = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n";
+    let next_hop = "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-1111111111111111-01\r\n";
+    assert_ne!(id(trace), 0);
+    assert_eq!(id(trace), id(next_hop));
+    let both = format!("{trace}X-Request-Id: 0f7f2a3c-11\r\n{trace}");
+    assert_eq!(id(&both), plain, "the request's own id goes before the trace's");
+    assert_eq!(id("X-Request-Id:\r\ntraceparent: 00-4bf9\r\n"), 0);
+}

@@ -1,5 +1,6 @@
 //! Any valid exchanges, in any segmentation, with retransmissions: exactly the right records.
 
+use hosp_agent_ebpf::stash::{HELD, SEGMENT_MAX};
 use hosp_agent_ebpf::{Counter, Outcome, PATH_MAX};
 use proptest::prelude::*;
 
@@ -135,6 +136,22 @@ fn send(wire: &mut Wire, way: Way, bytes: &[u8], cuts: &[u16], again: &[bool]) {
     }
 }
 
+/// `bytes`, the next ones of a direction, as segments with their sequence numbers.
+fn segments(wire: &mut Wire, way: Way, bytes: &[u8], cuts: &[u16]) -> Vec<(u32, Vec<u8>)> {
+    let mut segments = vec![];
+    let mut at = 0;
+    for &cut in cuts.iter().cycle() {
+        if at >= bytes.len() {
+            break;
+        }
+        let end = (at + usize::from(cut)).min(bytes.len());
+        segments.push((wire.next_seq(way), bytes[at..end].to_vec()));
+        wire.miss(way, (end - at) as u32);
+        at = end;
+    }
+    segments
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -168,6 +185,53 @@ proptest! {
             prop_assert_eq!(record.ordinal as usize, n + 1);
         }
         prop_assert_eq!(wire.count(Counter::Seen), exchanges.len() as u64);
+        prop_assert_eq!(wire.count(Counter::Resyncs), 0);
+        prop_assert!(wire.balanced());
+    }
+
+    #[test]
+    fn segments_out_of_order_give_exactly_the_records(
+        exchanges in proptest::collection::vec(exchange(), 1..6),
+        cuts in proptest::collection::vec(1u16..1_500, 1..8),
+        late in proptest::collection::vec(prop_oneof![0usize..=HELD, 0usize..16], 1..12),
+        again in proptest::collection::vec(any::<bool>(), 8),
+        seqs in any::<(u32, u32)>(),
+    ) {
+        let mut wire = Wire::new(seqs.0, seqs.1);
+        for exchange in &exchanges {
+            for (way, bytes) in
+                [(Way::Request, exchange.request_bytes()), (Way::Answer, exchange.answer_bytes())]
+            {
+                let segments = segments(&mut wire, way, &bytes, &cuts);
+                // Each late segment lets others pass: any that can wait alone, or a run of short ones.
+                let mut n = 0;
+                for &late in late.iter().cycle() {
+                    if n >= segments.len() {
+                        break;
+                    }
+                    let mut room = SEGMENT_MAX as usize;
+                    let fits = segments[n + 1..].iter().take(late).take_while(|(_, bytes)| {
+                        room = room.wrapping_sub(bytes.len());
+                        room <= SEGMENT_MAX as usize
+                    });
+                    let end = n + 1 + fits.count().max(late.min(HELD)).min(segments.len() - n - 1);
+                    let first = &segments[n];
+                    for (seq, bytes) in segments[n + 1..end].iter().chain([first]) {
+                        wire.arrive(way, *seq, bytes, false);
+                        if again[n % again.len()] {
+                            wire.arrive(way, *seq, bytes, false);
+                        }
+                    }
+                    n = end;
+                }
+            }
+        }
+        prop_assert_eq!(wire.host.records.len(), exchanges.len());
+        for (record, expected) in wire.host.records.iter().zip(&exchanges) {
+            prop_assert_eq!(record.status, expected.status);
+            prop_assert_eq!(record.request_bytes, expected.request_bytes().len() as u64);
+            prop_assert_eq!(record.response_bytes, expected.answer_bytes().len() as u64);
+        }
         prop_assert_eq!(wire.count(Counter::Resyncs), 0);
         prop_assert!(wire.balanced());
     }

@@ -5,10 +5,11 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-use hosp_agent_ebpf::conn::{CLOSED, Conn, PATH_REST, RESET};
+use hosp_agent_ebpf::conn::{CLOSED, Conn, Direction, PATH_REST, RESET};
 use hosp_agent_ebpf::machine::{
-    Answers, Host, Machine, Requests, Scratch, Segment, Side, Step, Tcp, max_steps,
+    Admitted, Answers, Host, Machine, Requests, Scratch, Segment, Side, Step, Tcp, max_steps,
 };
+use hosp_agent_ebpf::stash::{Early, HELD, HELD_MAX, Held, Room, SEGMENT_MAX, Stash};
 use hosp_agent_ebpf::window::{CARRY, LOAD, Window};
 use hosp_agent_ebpf::{COUNTERS, Counter, Leg, Outcome, Record, RecordHead, SHORT};
 
@@ -24,6 +25,7 @@ pub(crate) struct Wire {
     conn: Box<Conn>,
     scratch: Box<Scratch>,
     pub(crate) host: Log,
+    stash: [Box<Stash>; 2],
     next: [u32; 2],
 }
 
@@ -93,7 +95,7 @@ impl Wire {
             now_ns: 1_000_000,
             ring_full: false,
         };
-        Self { conn, scratch: Box::default(), host, next: [0, 0] }
+        Self { conn, scratch: Box::default(), host, stash: [no_stash(), no_stash()], next: [0, 0] }
     }
 
     /// The next bytes of one direction, in one segment.
@@ -115,33 +117,42 @@ impl Wire {
 
     /// Any segment, new or old.
     pub(crate) fn segment(&mut self, way: Way, seq: u32, bytes: &[u8]) {
+        self.any(way, seq, bytes, false, false);
+    }
+
+    /// Any segment of a direction that comes in, where TCP may not have put it in order yet.
+    pub(crate) fn arrive(&mut self, way: Way, seq: u32, bytes: &[u8], fin: bool) {
+        self.any(way, seq, bytes, fin, true);
+    }
+
+    fn any(&mut self, way: Way, seq: u32, bytes: &[u8], fin: bool, keeps: bool) {
         self.host.now_ns += 1_000;
         self.host.packet = bytes.to_vec();
         let segment = Segment { seq, offset: 0, len: u32::try_from(bytes.len()).unwrap() };
         match way {
-            Way::Request => self.run::<Requests>(segment, |m| m.settle()),
-            Way::Answer => {
-                while self.machine::<Answers, _>(|m| m.drop_stale()) {}
-                self.run::<Answers>(segment, |_| {});
-            }
+            Way::Request => self.take::<Requests>(segment, fin, keeps),
+            Way::Answer => self.take::<Answers>(segment, fin, keeps),
         }
     }
 
-    /// The end of one direction.
+    /// The end of one direction, with everything before it seen.
     pub(crate) fn end(&mut self, way: Way, reset: bool) {
         self.host.now_ns += 1_000;
+        let ended = if reset { RESET } else { CLOSED };
         match way {
-            Way::Request => self.conn.request.ended = if reset { RESET } else { CLOSED },
+            Way::Request => self.conn.request.ended = ended,
             Way::Answer => {
-                self.machine::<Answers, _>(|m| m.end(!reset));
-                let outcome = self.conn.outcome_at_end(reset);
-                self.flush(outcome);
+                self.conn.response.ended = ended;
+                self.ended::<Answers>(reset);
             }
         }
     }
 
     /// The socket is closed; `unacknowledged` when it was sending something again by then.
     pub(crate) fn close(&mut self, unacknowledged: bool) {
+        if self.conn.response.ended == CLOSED {
+            self.machine::<Answers, _>(|m| m.end(true));
+        }
         let outcome = self.conn.outcome_at_close(unacknowledged);
         self.flush(outcome);
     }
@@ -173,13 +184,109 @@ impl Wire {
         while self.machine::<Answers, _>(|m| m.flush(outcome)) {}
     }
 
-    fn run<S: Sided>(&mut self, segment: Segment, settle: impl FnOnce(&mut Machine<'_, S, Log>)) {
-        if self.machine::<S, _>(|m| m.admit(segment)) {
-            let most = max_steps(segment.len);
-            let steps = (0..most).take_while(|_| self.machine::<S, _>(|m| m.step()) == Step::More).count();
-            assert!(steps < most as usize, "more steps than promised for {} bytes", segment.len);
-            self.machine::<S, _>(settle);
+    fn steps<S: Sided>(&mut self, len: u32) {
+        let most = max_steps(len);
+        let steps = (0..most).take_while(|_| self.machine::<S, _>(|m| m.step()) == Step::More).count();
+        assert!(steps < most as usize, "more steps than promised for {len} bytes");
+    }
+
+    fn before<S: Sided>(&mut self) {
+        if S::WAY == Way::Answer {
+            while self.machine::<Answers, _>(|m| m.drop_stale()) {}
         }
+    }
+
+    fn after<S: Sided>(&mut self) {
+        if S::WAY == Way::Request {
+            self.machine::<Requests, _>(|m| m.settle());
+        }
+    }
+
+    /// What the kernel's program does with a segment, `keeps` standing for the direction that comes in.
+    fn take<S: Sided>(&mut self, segment: Segment, fin: bool, keeps: bool) {
+        self.before::<S>();
+        match self.machine::<S, _>(|m| m.admit(segment)) {
+            Admitted::Steps => self.steps::<S>(segment.len),
+            Admitted::Nothing => {}
+            Admitted::Hole => {
+                if keeps && self.keep::<S>(segment, fin) {
+                    return;
+                }
+                self.machine::<S, _>(|m| m.lose());
+            }
+        }
+        self.after::<S>();
+        self.fin::<S>(fin, segment.seq.wrapping_add(segment.len));
+        for _ in 0..HELD {
+            if !keeps || self.dir::<S>().held == 0 {
+                return;
+            }
+            let next_seq = self.dir::<S>().next_seq;
+            let mut stash = std::mem::replace(&mut self.stash[S::WAY as usize], no_stash());
+            if let Some(held) = stash.get(stash.ready(next_seq)) {
+                let (seq, len, fin) = (held.seq(), held.len(), held.fin());
+                self.take_held::<S>(held);
+                held.free();
+                self.fin::<S>(fin, seq.wrapping_add(len));
+            }
+            self.stash[S::WAY as usize] = stash;
+        }
+    }
+
+    fn take_held<S: Sided>(&mut self, held: &Held) {
+        self.before::<S>();
+        let segment = Segment { seq: held.seq(), offset: 0, len: held.len() };
+        let copy = |window: &mut Window, from, to| {
+            for n in 0..HELD_MAX / 8 {
+                held.copy_word(n, from, window, to);
+            }
+        };
+        if self.machine::<S, _>(|m| m.admit_held(segment, copy)) == Admitted::Steps {
+            self.steps::<S>(HELD_MAX);
+        }
+        self.after::<S>();
+    }
+
+    fn keep<S: Sided>(&mut self, segment: Segment, fin: bool) -> bool {
+        let stash = &mut self.stash[S::WAY as usize];
+        let dir = if S::WAY == Way::Request { &mut self.conn.request } else { &mut self.conn.response };
+        if dir.held == 0 {
+            stash.clear();
+        }
+        let early = Early { seq: segment.seq, len: segment.len, fin };
+        let (place, at) = match stash.room(early) {
+            Room::Known => return true,
+            Room::At(place, at) => (place, at),
+            Room::None => return false,
+        };
+        dir.held = 1;
+        stash.get(place).unwrap().put(at, early, |to, len| {
+            assert!((1..=SEGMENT_MAX).contains(&len), "what the kernel's helper would refuse");
+            // SAFETY: a place has room for SEGMENT_MAX bytes.
+            unsafe { std::ptr::copy_nonoverlapping(self.host.packet.as_ptr(), to, len as usize) };
+            true
+        })
+    }
+
+    fn fin<S: Sided>(&mut self, fin: bool, at: u32) {
+        if fin {
+            self.dir::<S>().ended = CLOSED;
+            if self.machine::<S, _>(|m| m.ends_at(at)) {
+                self.ended::<S>(false);
+            }
+        }
+    }
+
+    fn ended<S: Sided>(&mut self, reset: bool) {
+        if S::WAY == Way::Answer {
+            self.machine::<Answers, _>(|m| m.end(!reset));
+            let outcome = self.conn.outcome_at_end(reset);
+            self.flush(outcome);
+        }
+    }
+
+    fn dir<S: Sided>(&mut self) -> &mut Direction {
+        if S::WAY == Way::Request { &mut self.conn.request } else { &mut self.conn.response }
     }
 
     fn machine<S: Sided, T>(&mut self, work: impl FnOnce(&mut Machine<'_, S, Log>) -> T) -> T {
@@ -195,6 +302,11 @@ impl Wire {
             side: PhantomData,
         })
     }
+}
+
+fn no_stash() -> Box<Stash> {
+    // SAFETY: all zeros is a valid value, as the kernel makes it.
+    unsafe { Box::new(MaybeUninit::zeroed().assume_init()) }
 }
 
 trait Sided: Side {
