@@ -5,12 +5,13 @@
 use std::process::ExitCode;
 
 use hosp_tui::cli;
+use hosp_tui::output::tell;
 
 fn main() -> ExitCode {
     match cli::run(cli::parse()) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            eprintln!("hosp-tui: {failure}");
+            tell(&failure);
             failure.exit().into()
         }
     }

@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::cli::Options;
 use crate::exit::{Exit, Failure};
 use crate::feed::{self, FeedError};
-use crate::output::print;
+use crate::output::{print, tell};
 use crate::reading::Reading;
 pub use report::Report;
 
@@ -29,7 +29,7 @@ pub fn run(options: &Options) -> Result<Exit, Failure> {
         .map_err(|source| Failure::System { what: "start the event loop", source })?;
     let snapshots = runtime.block_on(ask_all(&options.agents));
     for error in snapshots.iter().filter_map(|(_, snapshot)| snapshot.as_ref().err()) {
-        eprintln!("hosp-tui: {error}");
+        tell(error);
     }
     let complete = snapshots.iter().all(|(_, snapshot)| snapshot.is_ok());
     if options.json || snapshots.iter().any(|(_, snapshot)| snapshot.is_ok()) {

@@ -1,7 +1,9 @@
-//! Standard output, for what is no live view.
+//! Standard output and standard error, for what is no live view.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 
+use crate::clean::Label;
 use crate::exit::Failure;
 
 /// Writes to standard output. A reader that has seen enough, such as `head`, is no failure.
@@ -11,4 +13,10 @@ pub fn print(text: &[u8]) -> Result<(), Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::Output(error)),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Writes a line about what went wrong to standard error, cleaned: an error repeats what came from outside. When
+/// standard error is closed or full, nobody can be told.
+pub fn tell(what: &impl Display) {
+    let _ = writeln!(io::stderr(), "hosp-tui: {}", Label::clean(&what.to_string()));
 }

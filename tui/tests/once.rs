@@ -7,7 +7,7 @@ mod server;
 #[path = "support/traffic.rs"]
 mod traffic;
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -96,6 +96,35 @@ fn an_agent_of_another_version_is_not_waited_for() {
     assert_eq!(output.status.code(), Some(69));
     assert!(text(&output.stderr).contains("feed version 9"), "{}", text(&output.stderr));
     assert!(output.stdout.is_empty());
+}
+
+#[test]
+fn a_hostile_feed_cannot_speak_to_the_terminal() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("agent.sock");
+    let _server = Server::raw(&path, |mut stream| async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        // An outcome that does not exist: the message about it repeats it.
+        let mut snapshot = serde_json::to_value(traffic::Agent::new("web-1", 1).second()).unwrap();
+        snapshot["series"][0]["outcome"] = "\u{1b}]0;owned\u{7}\u{9b}2J".into();
+        let line = snapshot.to_string();
+        let _ = stream.read(&mut [0; 1024]).await;
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", line.len());
+        let _ = stream.write_all(&[head.as_bytes(), line.as_bytes()].concat()).await;
+    });
+    let output = hosp_tui(&["--agent", &format!("unix:{}", path.display()), "--once"]);
+    assert_eq!(output.status.code(), Some(69));
+    let told = text(&output.stderr);
+    assert!(told.contains("owned"), "{told}");
+    assert!(!told.contains(|c: char| c.is_control() && c != '\n'), "{told:?}");
+}
+
+#[test]
+fn when_nobody_can_be_told_the_exit_code_still_says_it() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let status =
+        Command::new(env!("CARGO_BIN_EXE_hosp-tui")).stdout(Stdio::null()).stderr(full).status().unwrap();
+    assert_eq!(status.code(), Some(64));
 }
 
 #[test]
