@@ -3,8 +3,6 @@
 mod host;
 mod services;
 
-use std::io::{self, Write};
-
 use serde::Serialize;
 
 use crate::config::Settings;
@@ -87,28 +85,28 @@ impl Report {
         self.ok
     }
 
-    /// Writes the report: one line for each check and each remedy, or one JSON object.
-    pub fn print(&self, json: bool, out: &mut impl Write) -> io::Result<()> {
+    /// The report as people and scripts read it: one line for each check and each remedy, or one JSON object.
+    pub fn text(&self, json: bool) -> String {
         if json {
-            serde_json::to_writer_pretty(&mut *out, self)?;
-            return writeln!(out);
+            let object = serde_json::to_string_pretty(self).expect("the report has string keys only");
+            return object + "\n";
         }
+        let mut text = String::new();
         for Check { check, status, detail, fix } in &self.checks {
             let mark = match status {
                 Status::Ok => "ok  ",
                 Status::Warn => "warn",
                 Status::Fail => "FAIL",
             };
-            writeln!(out, "{mark}  {check:<11} {detail}")?;
+            text += &format!("{mark}  {check:<11} {detail}\n");
             if let Some(fix) = fix {
-                writeln!(out, "{:17} fix: {fix}", "")?;
+                text += &format!("{:17} fix: {fix}\n", "");
             }
         }
-        let verdict = match self.ok {
-            true => "hosp-agent can observe this host.",
-            false => "hosp-agent cannot observe this host before every FAIL is fixed.",
-        };
-        writeln!(out, "{verdict}")
+        text + match self.ok {
+            true => "hosp-agent can observe this host.\n",
+            false => "hosp-agent cannot observe this host before every FAIL is fixed.\n",
+        }
     }
 }
 

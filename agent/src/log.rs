@@ -17,5 +17,7 @@ pub fn init() {
         .with_writer(stderr)
         .with_ansi(colour)
         .with_target(false)
+        // Told on standard error, by a macro that panics when that is what is full: a disk must not end the agent.
+        .log_internal_errors(false)
         .init();
 }

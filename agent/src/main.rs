@@ -1,6 +1,6 @@
 //! hosp-agent: parses the command line, and turns results into exit statuses.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -21,7 +21,8 @@ fn main() -> ExitCode {
     match dispatch(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("hosp-agent: {failure}");
+            // When standard error is closed or full, the exit status has to say it alone.
+            let _ = writeln!(io::stderr(), "hosp-agent: {failure}");
             failure.exit_status().into()
         }
     }
@@ -36,16 +37,29 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Some(Command::Check { config }) => {
             config::check(&config)?;
-            println!("{}: all right", config.display());
+            print(format!("{}: all right\n", config.display()).as_bytes())?;
         }
         Some(Command::Doctor { json, options }) => {
             let report = doctor::examine(&Settings::load(&options)?);
-            report.print(json, &mut io::stdout()).map_err(Failure::system("print the report"))?;
+            print(report.text(json).as_bytes())?;
             return Ok(if report.healthy() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Some(Command::Completions { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "hosp-agent", &mut io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "hosp-agent", &mut script);
+            print(&script)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes to standard output. A reader that has seen enough, such as `head`, is no failure.
+fn print(text: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::system("write to standard output")(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }

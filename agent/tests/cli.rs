@@ -4,7 +4,7 @@
 
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn agent(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hosp-agent")).args(args).output().unwrap()
@@ -45,6 +45,27 @@ fn a_bad_configuration_is_78_with_line_and_column() {
     std::fs::write(&path, "bpf_stats = true\n").unwrap();
     ends(&agent(&["check", "--config", file]), 0, "all right");
     ends(&agent(&["check", "--config", "/nonexistent"]), 78, "/nonexistent");
+}
+
+#[test]
+fn output_that_nobody_takes_is_no_panic() {
+    let run = |args: &[&str], out: Stdio, err: Stdio| {
+        Command::new(env!("CARGO_BIN_EXE_hosp-agent")).args(args).stdout(out).stderr(err).status().unwrap()
+    };
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/agent.toml");
+    for args in [&["completions", "zsh"][..], &["check", "--config", config], &["doctor"]] {
+        let (reader, closed) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = run(args, closed.into(), Stdio::null());
+        let answered = if args == ["doctor"] { [0, 1].as_slice() } else { &[0] };
+        assert!(
+            answered.contains(&status.code().unwrap()),
+            "a reader that has seen enough: {args:?} {status}"
+        );
+        assert_eq!(run(args, full(), Stdio::null()).code(), Some(70), "a full disk: {args:?}");
+    }
+    assert_eq!(run(&["--config", "/nonexistent"], Stdio::null(), full()).code(), Some(78));
 }
 
 #[test]

@@ -38,9 +38,7 @@ fn kernel_versions() {
 fn the_report_is_stable_json() {
     let dir = tempfile::tempdir().unwrap();
     let report = examine(&settings(dir.path()));
-    let mut json = Vec::new();
-    report.print(true, &mut json).unwrap();
-    let parsed: serde_json::Value = serde_json::from_slice(&json).unwrap();
+    let parsed: serde_json::Value = serde_json::from_str(&report.text(true)).unwrap();
     let names: Vec<_> = parsed["checks"].as_array().unwrap().iter().map(|check| &check["check"]).collect();
     assert_eq!(
         names,
@@ -81,9 +79,7 @@ fn a_missing_proxy_is_no_obstacle_and_every_line_is_marked() {
     assert_eq!(status(&report, "proxy"), Status::Warn);
     assert_eq!(status(&report, "metrics"), Status::Ok);
     assert_eq!(status(&report, "feed"), Status::Ok);
-    let mut text = Vec::new();
-    report.print(false, &mut text).unwrap();
-    let text = String::from_utf8(text).unwrap();
+    let text = report.text(false);
     assert!(text.lines().any(|line| line.starts_with("warn  proxy")), "{text}");
     assert!(!dir.path().join("agent.sock").exists(), "looking leaves nothing behind");
 }
