@@ -20,7 +20,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::source::{Counters, Source};
 
-pub use cgroup::find as find_cgroup2;
+pub use cgroup::{find as find_cgroup2, is_cgroup2};
 
 /// The programs, as `cargo xtask ebpf` built them. Committed, so that building hosp needs no BPF toolchain.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../agent-ebpf/prebuilt/hosp-agent-ebpf.o");
@@ -70,8 +70,11 @@ pub enum KernelError {
         /// Why.
         source: io::Error,
     },
+    /// The cgroup is none.
+    #[error("{0} is no cgroup v2; name a directory of the cgroup v2 file system with --cgroup")]
+    NotACgroup(PathBuf),
     /// The kernel took a step badly.
-    #[error("the kernel refused to {what}: {source}; `hosp-agent doctor` shows what this host lacks")]
+    #[error("the kernel refused to {what}: {source:#}; `hosp-agent doctor` shows what this host lacks")]
     Refused {
         /// What was tried.
         what: &'static str,
@@ -178,7 +181,11 @@ where
 }
 
 fn open_cgroup(path: &Path) -> Result<File, KernelError> {
-    File::open(path).map_err(|source| KernelError::Cgroup { path: path.to_owned(), source })
+    let failed = |source| KernelError::Cgroup { path: path.to_owned(), source };
+    if !is_cgroup2(path).map_err(failed)? {
+        return Err(KernelError::NotACgroup(path.to_owned()));
+    }
+    File::open(path).map_err(failed)
 }
 
 /// Tells lack of privileges from everything else, wherever in the chain of causes it stands.

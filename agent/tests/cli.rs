@@ -98,7 +98,7 @@ fn a_port_in_use_is_69_and_names_the_flag() {
     let feed = format!("unix:{}", dir.path().join("agent.sock").display());
     let cgroup = dir.path().to_str().unwrap();
     let not_a_cgroup = ["--metrics-listen", "127.0.0.1:0", "--feed", &feed, "--cgroup", cgroup];
-    ends(&agent(&not_a_cgroup), 69, "hosp-agent doctor");
+    ends(&agent(&not_a_cgroup), 69, "with --cgroup");
     assert!(!dir.path().join("agent.sock").exists(), "a failed start leaves nothing behind");
 }
 

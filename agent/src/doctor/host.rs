@@ -6,14 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::Check;
 use crate::config::Settings;
-use crate::kernel::{Kernel, KernelError, MIN_RING, Options, find_cgroup2};
+use crate::kernel::{Kernel, KernelError, MIN_RING, Options, find_cgroup2, is_cgroup2};
 use crate::privileges;
 
 /// Oldest kernel that the programs are made for.
 const FLOOR: (u32, u32) = (6, 1);
-
-/// `CGROUP2_SUPER_MAGIC` of `include/uapi/linux/magic.h`.
-const CGROUP2_MAGIC: i64 = 0x6367_7270;
 
 /// The kernel's version.
 pub(super) fn kernel() -> Check {
@@ -61,12 +58,9 @@ pub(super) fn cgroup(settings: &Settings) -> Check {
         );
     };
     let shown = dir.display();
-    match rustix::fs::statfs(&dir) {
-        #[expect(clippy::useless_conversion, reason = "the field's type differs between architectures")]
-        Ok(stat) if i64::from(stat.f_type) == CGROUP2_MAGIC => {
-            Check::ok("cgroup", format!("cgroup v2 at {shown}"))
-        }
-        Ok(_) => Check::fail(
+    match is_cgroup2(&dir) {
+        Ok(true) => Check::ok("cgroup", format!("cgroup v2 at {shown}")),
+        Ok(false) => Check::fail(
             "cgroup",
             format!("{shown} is not within a cgroup v2 file system"),
             "name a directory of one with --cgroup",

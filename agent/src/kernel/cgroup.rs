@@ -1,11 +1,23 @@
-//! Where the cgroup v2 file system is mounted.
+//! Where the cgroup v2 file system is mounted, and whether a directory is of it.
 
+use std::io;
 use std::path::{Path, PathBuf};
+
+/// `CGROUP2_SUPER_MAGIC` of `include/uapi/linux/magic.h`.
+const CGROUP2_MAGIC: i64 = 0x6367_7270;
 
 /// Root of the cgroup v2 file system: `/sys/fs/cgroup`, or below it where version 1 is mounted beside it.
 /// Nothing when none is mounted.
 pub fn find() -> Option<PathBuf> {
     parse(&std::fs::read_to_string("/proc/self/mounts").ok()?)
+}
+
+/// Whether `path` lies within a cgroup v2 file system.
+pub fn is_cgroup2(path: &Path) -> io::Result<bool> {
+    let stat = rustix::fs::statfs(path)?;
+    #[expect(clippy::useless_conversion, reason = "the field's type differs between architectures")]
+    let magic = i64::from(stat.f_type);
+    Ok(magic == CGROUP2_MAGIC)
 }
 
 /// The first mount of type `cgroup2` in the form of `/proc/self/mounts` (see `fstab(5)`).
