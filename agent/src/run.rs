@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
 
 use hosp_feed::AgentInfo;
-use tokio::runtime;
+use tokio::runtime::{self, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
 
@@ -43,6 +43,9 @@ pub struct Sockets {
 /// Observes this host until SIGINT or SIGTERM.
 pub fn observe(settings: Settings) -> Result<(), Failure> {
     privileges::check()?;
+    let runtime = runtime()?;
+    // Listened for before there is anything to clean up: attaching takes a while, and a signal may come meanwhile.
+    let stop = signalled(&runtime)?;
     let cgroup = settings.cgroup.clone().or_else(find_cgroup2).ok_or(Failure::NoCgroup2)?;
     let sockets =
         Sockets { metrics: settings.metrics.bind("--metrics-listen")?, feed: settings.feed.bind("--feed")? };
@@ -62,7 +65,7 @@ pub fn observe(settings: Settings) -> Result<(), Failure> {
     // Every thread is started after this line, and inherits what it leaves.
     privileges::reduce()?;
     tracing::info!(cgroup = %cgroup.display(), %metrics, %feed, "observing");
-    run(kernel, settings, sockets, signalled())?;
+    run(&runtime, kernel, settings, sockets, stop)?;
     tracing::info!("stopped; the programs are detached");
     Ok(())
 }
@@ -82,31 +85,38 @@ fn own_ports(listening: &[&Endpoint], proxy: &Endpoint) -> Vec<u16> {
         .collect()
 }
 
-/// Waits for SIGINT or SIGTERM.
-async fn signalled() -> Result<(), Failure> {
+/// The runtime of everything but the owner. It starts no thread before there is something to encode.
+pub fn runtime() -> Result<Runtime, Failure> {
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        // For encoding snapshots: one at work is enough.
+        .max_blocking_threads(1)
+        .build()
+        .map_err(Failure::system("start the async runtime"))
+}
+
+/// Ready after a SIGINT or SIGTERM that came after this call.
+fn signalled(runtime: &Runtime) -> Result<impl Future<Output = ()> + use<>, Failure> {
+    let _within = runtime.enter();
     let listen = |kind| signal(kind).map_err(Failure::system("listen for signals"));
     let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// Takes records from `source` and serves what comes of them, until `stop` is ready or something fails. Then the
 /// last records are taken in, the feed ends, and the sockets' files are removed.
 pub fn run<S: Source + 'static>(
+    runtime: &Runtime,
     source: S,
     settings: Settings,
     sockets: Sockets,
-    stop: impl Future<Output = Result<(), Failure>>,
+    stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        // For encoding snapshots: one at work is enough.
-        .max_blocking_threads(1)
-        .build()
-        .map_err(Failure::system("start the async runtime"))?;
     let (facts, facts_reader) = watch::channel(None);
     let enricher = Enricher::start(settings.naming, "/proc".into())
         .map_err(Failure::system("start the thread that looks up processes"))?;
@@ -130,21 +140,20 @@ pub fn run<S: Source + 'static>(
         let proxy = tokio::spawn(proxy::follow(settings.proxy, facts));
 
         let mut owner = start(owner)?;
-        let stopped = tokio::select! {
-            stopped = stop => {
+        tokio::select! {
+            () = stop => {
                 owner.stop.store(true, Relaxed);
                 let _ = (&mut owner.ended).await;
-                stopped
             }
             // By itself: joining it tells why.
-            _ = &mut owner.ended => Ok(()),
-        };
+            _ = &mut owner.ended => {}
+        }
         let _ = end.send(true);
         // The servers bound their own time; what panicked in them has been reported by the panic itself.
         let _ = tokio::join!(scrapes, readers);
         proxy.abort();
         match owner.thread.join() {
-            Ok(Ok(())) => stopped,
+            Ok(Ok(())) => Ok(()),
             Ok(Err(source)) => Err(Failure::System { what: "read the kernel's records", source }),
             Err(_) => Err(Failure::OwnerPanicked),
         }

@@ -2,9 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Output, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const DEADLINE: Duration = Duration::from_secs(20);
 
 fn agent(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hosp-agent")).args(args).output().unwrap()
@@ -100,6 +107,59 @@ fn a_port_in_use_is_69_and_names_the_flag() {
     let not_a_cgroup = ["--metrics-listen", "127.0.0.1:0", "--feed", &feed, "--cgroup", cgroup];
     ends(&agent(&not_a_cgroup), 69, "with --cgroup");
     assert!(!dir.path().join("agent.sock").exists(), "a failed start leaves nothing behind");
+}
+
+/// An agent that has bound its sockets, and may still be attaching.
+fn started(dir: &Path, stderr: Stdio) -> (Child, PathBuf) {
+    let feed = dir.join("agent.sock");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hosp-agent"))
+        .args(["--metrics-listen", "127.0.0.1:0", "--feed", &format!("unix:{}", feed.display())])
+        .stderr(stderr)
+        .spawn()
+        .unwrap();
+    let begun = Instant::now();
+    while !feed.exists() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+        assert!(begun.elapsed() < DEADLINE, "it never bound its feed");
+        thread::sleep(Duration::from_millis(1));
+    }
+    (child, feed)
+}
+
+fn terminate(mut child: Child) -> ExitStatus {
+    let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    child.wait().unwrap()
+}
+
+#[test]
+fn a_signal_while_it_starts_ends_it_in_order() {
+    if !is_root() {
+        eprintln!("skipped: needs root to get as far as attaching");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (child, feed) = started(dir.path(), Stdio::inherit());
+    assert_eq!(terminate(child).code(), Some(0));
+    assert!(!feed.exists(), "it leaves nothing behind");
+}
+
+#[test]
+fn a_full_disk_behind_its_log_does_not_end_it() {
+    if !is_root() {
+        eprintln!("skipped: needs root to observe");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (child, feed) = started(dir.path(), full.into());
+    let mut reader = UnixStream::connect(feed).unwrap();
+    reader.set_read_timeout(Some(DEADLINE)).unwrap();
+    reader.write_all(b"GET /v1/snapshot HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    reader.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+    assert_eq!(terminate(child).code(), Some(0));
 }
 
 #[test]

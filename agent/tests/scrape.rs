@@ -18,7 +18,7 @@ use hosp_agent::args::Options;
 use hosp_agent::config::Settings;
 use hosp_agent::endpoint::Endpoint;
 use hosp_agent::failure::Failure;
-use hosp_agent::run::{Sockets, run};
+use hosp_agent::run::{Sockets, run, runtime};
 use hosp_agent::source::{Counters, Source};
 use hosp_agent_ebpf::{COUNTERS, Method, Outcome};
 use hosp_feed::{ProgramCost, Snapshot};
@@ -61,9 +61,8 @@ fn agent() -> Agent {
     let (stop, stopped) = oneshot::channel();
     let source = script.clone();
     let thread = thread::spawn(move || {
-        run(source, settings, sockets, async {
+        run(&runtime()?, source, settings, sockets, async {
             let _ = stopped.await;
-            Ok(())
         })
     });
     Agent { script, metrics, feed, proxy, stop, thread, _dir: dir }
@@ -196,7 +195,7 @@ fn an_agent_that_can_no_longer_observe_ends_instead_of_showing_old_figures() {
     let dir = tempfile::tempdir().unwrap();
     let settings = settings(dir.path());
     let sockets = sockets(&settings);
-    let failure = run(Broken, settings, sockets, std::future::pending()).unwrap_err();
+    let failure = run(&runtime().unwrap(), Broken, settings, sockets, std::future::pending()).unwrap_err();
     assert_eq!(failure.exit_status(), 70);
     assert!(failure.to_string().contains("the ring is gone"), "{failure}");
     assert!(!dir.path().join("agent.sock").exists());
