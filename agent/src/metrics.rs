@@ -1,12 +1,17 @@
-//! What Prometheus scrapes: brings all families together and writes them as text.
+//! What Prometheus scrapes: brings all families together and writes them as text, once for all who ask meanwhile.
 
 mod family;
 mod observer;
 mod process;
 mod requests;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use hosp_agent_ebpf::Leg;
 use prometheus::{IntCounter, IntGauge, Opts, Registry, TextEncoder};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::owner::Handle;
 use crate::series::Shared;
@@ -17,6 +22,8 @@ pub struct Metrics {
     registry: Registry,
     series: Shared,
     owner: Handle,
+    /// The newest text, with the moment at which its making began. Held while the next one is made.
+    newest: Mutex<Option<(Instant, Bytes)>>,
     /// How the servers count their connections.
     pub traffic: Traffic,
 }
@@ -50,13 +57,30 @@ impl Metrics {
         registry.register(Box::new(build)).expect("names differ");
         registry.register(Box::new(traffic.feed_readers.clone())).expect("names differ");
         registry.register(Box::new(traffic.stalled_readers.clone())).expect("names differ");
-        Self { registry, series, owner, traffic }
+        Self { registry, series, owner, newest: Mutex::new(None), traffic }
     }
 
-    /// All families in the text format, as of now.
-    pub async fn text(&self) -> String {
+    /// All families in the text format, no older than this call. A text may have megabytes: it is made off the
+    /// async runtime, and those who ask while one is being made share the next.
+    pub async fn text(self: &Arc<Self>) -> Bytes {
+        let asked = Instant::now();
+        let mut newest = self.newest.lock().await;
+        if let Some((began, text)) = &*newest
+            && *began >= asked
+        {
+            return text.clone();
+        }
+        let began = Instant::now();
         // Without an owner there is nothing newer than what is there.
         self.owner.refresh().await;
+        let metrics = self.clone();
+        let text = tokio::task::spawn_blocking(move || Bytes::from(metrics.encode())).await;
+        let text = text.expect("encoding metrics does not panic");
+        *newest = Some((began, text.clone()));
+        text
+    }
+
+    fn encode(&self) -> String {
         let mut families = self.registry.gather();
         families.extend(requests::families(&self.series));
         families.extend(observer::families(&self.owner.status()));

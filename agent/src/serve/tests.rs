@@ -254,3 +254,15 @@ async fn a_reader_that_lags_misses_snapshots_and_keeps_the_totals() {
     }
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn scrapes_that_come_while_one_is_made_share_the_next() {
+    let mut agent = agent(PATIENCE);
+    let metrics = &agent.metrics;
+    let (_, second, third) = tokio::join!(metrics.text(), metrics.text(), metrics.text());
+    assert_eq!(second.as_ptr(), third.as_ptr(), "made once");
+    agent.script.push(&record().build());
+    let later = agent.metrics.text().await;
+    assert!(!second.is_empty() && later != second, "and never given to one who asks afterwards");
+    agent.stop().await;
+}
