@@ -33,7 +33,7 @@ pub struct Metrics {
 pub struct Traffic {
     /// Readers of the feed now.
     pub feed_readers: IntGauge,
-    /// Readers that were dropped because they took nothing for too long.
+    /// Readers that were dropped because they took nothing for too long, or had nothing to take while others waited.
     pub stalled_readers: IntCounter,
 }
 
@@ -46,7 +46,7 @@ impl Metrics {
                 .expect("the name is valid"),
             stalled_readers: IntCounter::new(
                 "hosp_agent_stalled_readers_total",
-                "Connections of feed or metrics that were dropped because they took nothing for too long.",
+                "Connections of feed or metrics that were dropped: they stalled, or were idle while others waited.",
             )
             .expect("the name is valid"),
         };

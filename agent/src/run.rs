@@ -24,7 +24,7 @@ use crate::proxy;
 use crate::series::{Shared, Table};
 use crate::serve::feed::FeedSite;
 use crate::serve::metrics::MetricsSite;
-use crate::serve::{PATIENCE, Server};
+use crate::serve::{Limits, Server};
 use crate::source::Source;
 
 /// Added to the agent's nice value, from -20 (first) to 19 (last): ahead of servers under load, for the fraction
@@ -127,7 +127,7 @@ pub fn run<S: Source + 'static>(
 
     runtime.block_on(async {
         let server = |bound| {
-            Server::new(bound, PATIENCE, metrics.traffic.stalled_readers.clone())
+            Server::new(bound, Limits::default(), metrics.traffic.stalled_readers.clone())
                 .map_err(Failure::system("serve on a socket"))
         };
         let (scrapes, readers) = (server(sockets.metrics)?, server(sockets.feed)?);

@@ -2,6 +2,7 @@
 
 pub mod feed;
 pub mod metrics;
+mod places;
 mod reply;
 mod stall;
 
@@ -20,24 +21,36 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::IntCounter;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
 pub use reply::Body;
 
+use self::places::{Places, Pulse};
 use crate::endpoint::{Bound, SocketFile};
 
-/// Most connections of one server; further ones wait in the listen queue.
-const MAX_CONNECTIONS: usize = 64;
+/// What one server puts up with.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most connections.
+    pub connections: usize,
+    /// When there are so many, one whose peer has taken nothing for so long gives way to the next. Longer than the
+    /// feed's interval: who follows it is never quiet.
+    pub quiet: Duration,
+    /// How long a reader may leave what it is sent untaken before it is dropped.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 64, quiet: Duration::from_secs(2), patience: Duration::from_secs(10) }
+    }
+}
 
 /// Longest time for a request's head to arrive, and so for a connection to be idle.
 const HEAD: Duration = Duration::from_secs(60);
 
 /// Largest head of a request, in bytes.
 const MAX_HEAD: usize = 16 * 1024;
-
-/// How long a reader may take nothing before it is dropped.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Longest time for the last answers once the agent stops.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -54,7 +67,7 @@ pub struct Server {
     listener: Listener,
     /// Removes the socket's file when the server ends.
     _file: Option<SocketFile>,
-    patience: Duration,
+    limits: Limits,
     stalled: IntCounter,
 }
 
@@ -79,38 +92,35 @@ impl Listener {
 }
 
 impl Server {
-    /// A server on `bound`, within a tokio runtime. A reader that takes nothing for `patience` is dropped, and
-    /// counted in `stalled`.
-    pub fn new(bound: Bound, patience: Duration, stalled: IntCounter) -> io::Result<Self> {
+    /// A server on `bound`, within a tokio runtime. Readers that are dropped are counted in `stalled`.
+    pub fn new(bound: Bound, limits: Limits, stalled: IntCounter) -> io::Result<Self> {
         let (listener, file) = match bound {
             Bound::Unix { listener, file } => (Listener::Unix(UnixListener::from_std(listener)?), Some(file)),
             Bound::Tcp(listener) => (Listener::Tcp(TcpListener::from_std(listener)?), None),
         };
-        Ok(Self { listener, _file: file, patience, stalled })
+        Ok(Self { listener, _file: file, limits, stalled })
     }
 
     /// Serves `site` until `stop` turns true, then lets the answers under way end.
     pub async fn run<S: Site>(self, site: Arc<S>, stop: watch::Receiver<bool>) {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let mut connections = JoinSet::new();
+        let Limits { connections, quiet, .. } = self.limits;
+        let mut places = Places::new(connections, quiet, self.stalled.clone());
         let mut stopping = pin!(stopped(stop.clone()));
         loop {
-            let place = places.clone().acquire_owned();
             let accepted = async {
-                let place = place.await.expect("the semaphore is never closed");
-                (place, self.listener.accept().await)
+                let stream = self.listener.accept().await;
+                places.free().await;
+                stream
             };
-            let (place, stream) = tokio::select! {
-                accepted = accepted => accepted,
+            let stream = tokio::select! {
+                stream = accepted => stream,
                 () = &mut stopping => break,
             };
             match stream {
                 Ok(stream) => {
-                    let connection = self.connection(stream, site.clone(), stop.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(place);
-                    });
+                    let pulse = Pulse::new();
+                    let connection = self.connection(stream, pulse.clone(), site.clone(), stop.clone());
+                    places.take(pulse, connection);
                 }
                 // Out of descriptors, most likely: without a pause this would spin.
                 Err(error) => {
@@ -118,10 +128,8 @@ impl Server {
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
-            while connections.try_join_next().is_some() {}
         }
-        let drained = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} });
-        if drained.await.is_err() {
+        if !places.drain(DRAIN).await {
             tracing::debug!("some readers were cut off");
         }
     }
@@ -129,11 +137,12 @@ impl Server {
     fn connection<S: Site>(
         &self,
         stream: Box<dyn Stream>,
+        pulse: Pulse,
         site: Arc<S>,
         stop: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let stalled = self.stalled.clone();
-        let stream = TokioIo::new(stall::Impatient::new(stream, self.patience));
+        let stream = TokioIo::new(stall::Impatient::new(stream, self.limits.patience, pulse));
         let service = service_fn(move |request| {
             let site = site.clone();
             async move { Ok::<_, Infallible>(site.answer(request).await) }

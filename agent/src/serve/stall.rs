@@ -9,18 +9,22 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::places::Pulse;
+
 /// A connection that fails with [`io::ErrorKind::TimedOut`] when its peer takes nothing for too long.
 #[derive(Debug)]
 pub(super) struct Impatient<S> {
     inner: S,
     patience: Duration,
+    pulse: Pulse,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Impatient<S> {
-    /// Gives the peer `patience` to take something whenever there is something to take.
-    pub(super) fn new(inner: S, patience: Duration) -> Self {
-        Self { inner, patience, stalled: None }
+    /// Gives the peer `patience` to take something whenever there is something to take; whenever it does, `pulse`
+    /// beats.
+    pub(super) fn new(inner: S, patience: Duration, pulse: Pulse) -> Self {
+        Self { inner, patience, pulse, stalled: None }
     }
 
     /// Passes a result on, starting or stopping the clock.
@@ -32,6 +36,14 @@ impl<S> Impatient<S> {
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(self.patience)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the reader took nothing for too long")))
+    }
+
+    /// The same, where progress means that the peer has taken something.
+    fn written(&mut self, result: Poll<io::Result<usize>>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if matches!(result, Poll::Ready(Ok(1..))) {
+            self.pulse.beat();
+        }
+        self.watch(result, cx)
     }
 }
 
@@ -48,7 +60,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Impatient<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.watch(result, cx)
+        self.written(result, cx)
     }
 
     fn poll_write_vectored(
@@ -57,7 +69,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Impatient<S> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.watch(result, cx)
+        self.written(result, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -83,7 +95,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_peer_that_takes_nothing_is_given_up_and_a_slow_one_is_not() {
         let (ours, mut theirs) = tokio::io::duplex(10);
-        let mut ours = Impatient::new(ours, Duration::from_secs(10));
+        let mut ours = Impatient::new(ours, Duration::from_secs(10), Pulse::new());
         let slow = tokio::spawn(async move {
             for _ in 0..3 {
                 sleep(Duration::from_secs(9)).await;

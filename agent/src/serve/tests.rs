@@ -39,7 +39,11 @@ struct Agent {
     _dir: tempfile::TempDir,
 }
 
-fn agent(patience: Duration) -> Agent {
+fn agent() -> Agent {
+    agent_with(Limits::default())
+}
+
+fn agent_with(limits: Limits) -> Agent {
     let dir = tempfile::tempdir().unwrap();
     let script = Script::default();
     let naming = Naming { services: [(80, "web".into())].into(), routes: Vec::new(), routes_per_service: 50 };
@@ -57,7 +61,7 @@ fn agent(patience: Duration) -> Agent {
     let (metrics_path, feed_path) = (dir.path().join("metrics.sock"), dir.path().join("feed.sock"));
     let server = |path: &Path| {
         let bound = Endpoint::Unix(path.to_owned()).bind("--flag").unwrap();
-        Server::new(bound, patience, metrics.traffic.stalled_readers.clone()).unwrap()
+        Server::new(bound, limits, metrics.traffic.stalled_readers.clone()).unwrap()
     };
     let site = Arc::new(MetricsSite::new(metrics.clone(), handle.clone()));
     let scrapes = tokio::spawn(server(&metrics_path).run(site, stopping.clone()));
@@ -120,7 +124,7 @@ async fn line(body: &mut Incoming, rest: &mut Vec<u8>) -> Option<Snapshot> {
 
 #[tokio::test]
 async fn pages_methods_and_types() {
-    let mut agent = agent(PATIENCE);
+    let mut agent = agent();
     for (path, method, target, status, content_type) in [
         (&agent.metrics_path, Method::GET, "/metrics", 200, "text/plain; version=0.0.4"),
         (&agent.metrics_path, Method::HEAD, "/metrics", 200, "text/plain; version=0.0.4"),
@@ -144,7 +148,7 @@ async fn pages_methods_and_types() {
 
 #[tokio::test]
 async fn a_scrape_shows_what_has_just_happened() {
-    let mut agent = agent(PATIENCE);
+    let mut agent = agent();
     for _ in 0..3 {
         agent.script.push(&record().path("/patients/7?q=secret").build());
     }
@@ -177,7 +181,7 @@ async fn a_scrape_shows_what_has_just_happened() {
 
 #[tokio::test]
 async fn the_feed_follows_and_ends_properly_with_the_agent() {
-    let mut agent = agent(PATIENCE);
+    let mut agent = agent();
     let mut body = ask(&agent.feed_path, Method::GET, "/v1/feed").await.into_body();
     let mut rest = Vec::new();
     let first = line(&mut body, &mut rest).await.unwrap();
@@ -198,7 +202,7 @@ async fn the_feed_follows_and_ends_properly_with_the_agent() {
 
 #[tokio::test]
 async fn a_reader_that_stalls_is_dropped_and_counted_and_hurts_nobody() {
-    let mut agent = agent(Duration::from_millis(300));
+    let mut agent = agent_with(Limits { patience: Duration::from_millis(300), ..Limits::default() });
     // Lines longer than the socket's buffer take.
     for port in 1..3000 {
         agent.script.push(&record().client(([192, 0, 2, 1].into(), port), 0, "").build());
@@ -227,7 +231,7 @@ async fn a_reader_that_stalls_is_dropped_and_counted_and_hurts_nobody() {
 
 #[tokio::test]
 async fn a_reader_that_lags_misses_snapshots_and_keeps_the_totals() {
-    let mut agent = agent(PATIENCE);
+    let mut agent = agent();
     let mut ticks = {
         // Counts ticks without the feed.
         let mut body = ask(&agent.feed_path, Method::GET, "/v1/feed").await.into_body();
@@ -256,8 +260,26 @@ async fn a_reader_that_lags_misses_snapshots_and_keeps_the_totals() {
 }
 
 #[tokio::test]
+async fn connections_that_ask_nothing_keep_nobody_out() {
+    let mut agent = agent_with(Limits { connections: 4, ..Limits::default() });
+    let mut body = ask(&agent.feed_path, Method::GET, "/v1/feed").await.into_body();
+    let mut rest = Vec::new();
+    line(&mut body, &mut rest).await.unwrap();
+    let mut idle = Vec::new();
+    for _ in 0..6 {
+        idle.push(UnixStream::connect(&agent.feed_path).await.unwrap());
+    }
+    let snapshot = tokio::time::timeout(DEADLINE, text(&agent.feed_path, "/v1/snapshot"));
+    hosp_feed::decode(snapshot.await.expect("an answer within the deadline").as_bytes()).unwrap();
+    assert!(agent.metrics.traffic.stalled_readers.get() >= 3, "idle ones gave way");
+    let seen = line(&mut body, &mut rest).await.unwrap().seq;
+    assert!(line(&mut body, &mut rest).await.unwrap().seq > seen, "who follows the feed stays");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn scrapes_that_come_while_one_is_made_share_the_next() {
-    let mut agent = agent(PATIENCE);
+    let mut agent = agent();
     let metrics = &agent.metrics;
     let (_, second, third) = tokio::join!(metrics.text(), metrics.text(), metrics.text());
     assert_eq!(second.as_ptr(), third.as_ptr(), "made once");
