@@ -17,6 +17,8 @@ use aya::{Ebpf, EbpfLoader, Pod};
 use hosp_agent_ebpf::{COUNTERS, Record};
 use hosp_feed::ProgramCost;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Access, AtFlags, accessat};
+use rustix::io::Errno;
 
 use crate::source::{Counters, Source};
 
@@ -89,6 +91,7 @@ pub struct Kernel {
     books: PerCpuArray<MapData, Books>,
     // Last, so that the maps go before the programs do.
     ebpf: Ebpf,
+    cgroup: File,
     /// Keeps the kernel measuring for as long as it is open.
     stats: Option<OwnedFd>,
     ring_bytes: u32,
@@ -136,9 +139,21 @@ impl Kernel {
             records: RingBuf::try_from(records).map_err(|e| refused("open the ring buffer", e))?,
             books: PerCpuArray::try_from(books).map_err(|e| refused("open the counters", e))?,
             ebpf,
+            cgroup,
             stats,
             ring_bytes: options.ring_bytes,
         })
+    }
+
+    /// Fails when the cgroup has been removed: the kernel detaches the programs then, and says nothing.
+    fn check_cgroup(&self) -> io::Result<()> {
+        match accessat(&self.cgroup, "cgroup.procs", Access::EXISTS, AtFlags::empty()) {
+            Err(Errno::NOENT | Errno::NODEV) => Err(io::Error::other(
+                "the cgroup that is observed has been removed, and the programs with it; \
+                 start hosp-agent again, or observe a cgroup that stays",
+            )),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 }
 
@@ -203,7 +218,9 @@ impl Source for Kernel {
         let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
         let fd = self.records.as_fd();
         match poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            // Nothing came: because nothing happened, or because nothing can any more.
+            Ok(0) => self.check_cgroup(),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(e) => Err(e.into()),
         }
     }

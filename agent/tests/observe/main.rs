@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "test code")]
 
+mod cgroup;
 mod endings;
 mod load;
 mod rig;
