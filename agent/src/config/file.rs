@@ -60,9 +60,10 @@ impl TryFrom<String> for Port {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        match text.parse() {
-            Ok(0) | Err(_) => Err(format!("{text:?} is no port: write a number from 1 to 65535, in quotes")),
-            Ok(port) => Ok(Self(port)),
+        match text.parse::<u16>() {
+            // Written as numbers are, so that no port is named twice: `"080"` beside `"80"`.
+            Ok(port @ 1..) if port.to_string() == text => Ok(Self(port)),
+            Ok(_) | Err(_) => Err(format!("{text:?} is no port: write a number from 1 to 65535, in quotes")),
         }
     }
 }

@@ -69,6 +69,7 @@ fn every_error_says_where_it_is() {
         ("[limits]\nseries = 1", "line 2, column 10", "out of range"),
         ("[limits]\nring_bytes = 1000000", "line 2, column 14", "power of two"),
         ("[services]\n\"http\" = 'x'", "line 2, column 1", "no port"),
+        ("[services]\n\"80\" = 'x'\n\"080\" = 'y'", "line 3, column 1", "no port"),
         ("[services]\n\"80\" = 'a b'", "line 2, column 8", "no name for a service"),
         ("[[routes]]\nmatch = '/a*'", "line 2, column 9", "one whole segment"),
         ("[[routes]]\nservice = 'x'", "line 1, column 1", "missing field `match`"),
