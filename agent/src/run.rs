@@ -59,12 +59,19 @@ pub fn observe(settings: Settings) -> Result<(), Failure> {
     })?;
     // The ring holds a fraction of a second at full speed: on a host whose CPUs are all busy, waiting for one's
     // turn is what loses records. Not fatal where it is refused.
-    if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!(%error, "keeping the usual scheduling priority");
-    }
+    let ahead = rustix::process::nice(NICE)
+        .inspect_err(|error| tracing::debug!(%error, "keeping the usual scheduling priority"));
     // Every thread is started after this line, and inherits what it leaves.
     privileges::reduce()?;
     tracing::info!(cgroup = %cgroup.display(), %metrics, %feed, "observing");
+    let stop = async {
+        // The owner runs by now, and stays ahead. This thread and those that encode only serve readers: they must
+        // not take a CPU from the servers, however often they are asked.
+        if ahead.is_ok() {
+            let _ = rustix::process::nice(-NICE);
+        }
+        stop.await;
+    };
     run(&runtime, kernel, settings, sockets, stop)?;
     tracing::info!("stopped; the programs are detached");
     Ok(())
@@ -109,7 +116,8 @@ fn signalled(runtime: &Runtime) -> Result<impl Future<Output = ()> + use<>, Fail
 }
 
 /// Takes records from `source` and serves what comes of them, until `stop` is ready or something fails. Then the
-/// last records are taken in, the feed ends, and the sockets' files are removed.
+/// last records are taken in, the feed ends, and the sockets' files are removed. `stop` is looked at once the owner
+/// runs.
 pub fn run<S: Source + 'static>(
     runtime: &Runtime,
     source: S,

@@ -144,6 +144,49 @@ fn a_signal_while_it_starts_ends_it_in_order() {
     assert!(!feed.exists(), "it leaves nothing behind");
 }
 
+/// What the feed's socket answers to a request for a snapshot.
+fn answer(feed: &Path) -> String {
+    let mut reader = UnixStream::connect(feed).unwrap();
+    reader.set_read_timeout(Some(DEADLINE)).unwrap();
+    reader.write_all(b"GET /v1/snapshot HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    reader.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The nice values of a process's threads, by their names (`proc_pid_stat(5)`).
+fn nice_values(pid: u32) -> Vec<(String, i32)> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let stats =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok());
+    stats
+        .map(|stat| {
+            let (name, rest) = stat.split_once('(').unwrap().1.rsplit_once(") ").unwrap();
+            (name.to_owned(), rest.split(' ').nth(16).unwrap().parse().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn only_those_who_take_records_run_ahead_of_the_servers() {
+    if !is_root() {
+        eprintln!("skipped: needs root to observe");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let (child, feed) = started(dir.path(), Stdio::inherit());
+    // An answer shows that everything runs, the thread that encodes included.
+    answer(&feed);
+    let threads = nice_values(child.id());
+    let usual = rustix::process::getpriority_process(None).unwrap();
+    assert!(threads.contains(&("hosp-owner".to_owned(), usual - 10)), "{threads:?}");
+    for name in ["hosp-agent", "tokio-rt-worker"] {
+        let mut of = threads.iter().filter(|(thread, _)| thread.starts_with(name)).peekable();
+        assert!(of.peek().is_some() && of.all(|(_, nice)| *nice == usual), "{name}: {threads:?}");
+    }
+    assert_eq!(terminate(child).code(), Some(0));
+}
+
 #[test]
 fn a_full_disk_behind_its_log_does_not_end_it() {
     if !is_root() {
@@ -153,11 +196,7 @@ fn a_full_disk_behind_its_log_does_not_end_it() {
     let dir = tempfile::tempdir().unwrap();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let (child, feed) = started(dir.path(), full.into());
-    let mut reader = UnixStream::connect(feed).unwrap();
-    reader.set_read_timeout(Some(DEADLINE)).unwrap();
-    reader.write_all(b"GET /v1/snapshot HTTP/1.1\r\nhost: agent\r\nconnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    reader.read_to_string(&mut answer).unwrap();
+    let answer = answer(&feed);
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
     assert_eq!(terminate(child).code(), Some(0));
 }
