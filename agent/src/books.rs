@@ -13,6 +13,9 @@ const KINDS: [(Counter, &str); 4] = [
     (Counter::ConnOpaque, "opaque"),
 ];
 
+/// Classes of statuses, as the `class` label names them, in the order of [`Counter::RECORDED`].
+pub const CLASSES: [&str; Counter::RECORDED.len()] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+
 /// The books of one leg.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LegBooks {
@@ -20,6 +23,8 @@ pub struct LegBooks {
     pub seen: u64,
     /// Requests that became a record.
     pub recorded: u64,
+    /// The same by class of status; see [`CLASSES`].
+    pub classes: [u64; CLASSES.len()],
     /// Requests that are neither recorded nor lost yet.
     pub open: u64,
 }
@@ -72,13 +77,14 @@ impl Ledger {
         for (slot, leg) in audit.legs.iter_mut().zip([Leg::Server, Leg::Client]) {
             let earlier = |counter: Counter| first[counter.index(leg) as usize];
             let later = |counter: Counter| second[counter.index(leg) as usize];
-            let recorded = Counter::RECORDED.iter().map(|&counter| earlier(counter)).sum();
+            let classes = Counter::RECORDED.map(earlier);
+            let recorded = classes.iter().sum();
             let lost: u64 = Counter::LOST.iter().map(|&(counter, _)| earlier(counter)).sum();
             let seen = later(Counter::Seen);
             let open = seen.checked_sub(recorded + lost);
             audit.balanced &= open.is_some();
             let open = open.unwrap_or(0);
-            *slot = (Some(leg), LegBooks { seen, recorded, open });
+            *slot = (Some(leg), LegBooks { seen, recorded, classes, open });
             books.seen += seen;
             books.recorded += recorded;
             books.open += open;
@@ -140,7 +146,8 @@ mod tests {
         use Counter::{LostRing, Recorded2xx, Recorded5xx, Seen};
         let now = counters(&[(Seen, 10), (Recorded2xx, 5), (Recorded5xx, 1), (LostRing, 2)]);
         let audit = Ledger::new(2).audit(&now, &now, taken(6));
-        assert_eq!(audit.legs[0], (Some(Leg::Server), LegBooks { seen: 10, recorded: 6, open: 2 }));
+        let classes = [0, 0, 5, 0, 0, 1, 0];
+        assert_eq!(audit.legs[0], (Some(Leg::Server), LegBooks { seen: 10, recorded: 6, classes, open: 2 }));
         assert_eq!((audit.books.open, audit.books.lost["ring"]), (2, 2));
         assert!(audit.balanced && audit.books.balanced());
     }

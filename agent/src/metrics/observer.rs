@@ -7,7 +7,7 @@ use prometheus::proto::{Metric, MetricFamily};
 
 use super::family::{Labels, counter, counters, gauge, gauges};
 use super::leg;
-use crate::books::LegBooks;
+use crate::books::{Audit, CLASSES, LegBooks};
 use crate::owner::Status;
 
 /// All families of the observer's own accounting. Every stage and kind is there from the start, at 0.
@@ -36,6 +36,11 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
             "hosp_agent_requests_recorded_total",
             "Requests that became a record, counted in the kernel.",
             by_leg(counter, |books| books.recorded),
+        ),
+        counters(
+            "hosp_agent_records_total",
+            "Requests that became a record, by class of status (none without one), counted in the kernel.",
+            by_class(audit),
         ),
         gauges(
             "hosp_agent_requests_open",
@@ -88,4 +93,14 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
             by_program(|cost| cost.runs as f64),
         ),
     ]
+}
+
+/// Records of each leg by class of status.
+fn by_class(audit: &Audit) -> Vec<Metric> {
+    let legs = audit.legs.iter().filter_map(|(side, books)| Some((leg((*side)?), books)));
+    legs.flat_map(|(leg, books)| {
+        let classes = CLASSES.iter().zip(books.classes);
+        classes.map(move |(class, n)| counter(&[("leg", leg), ("class", class)], n as f64))
+    })
+    .collect()
 }

@@ -162,6 +162,8 @@ async fn a_scrape_shows_what_has_just_happened() {
         r#"hosp_agent_requests_total{leg="client",service="unknown",server_port="8080",http_request_method="GET",http_response_status_code="503",error_type=""} 1"#,
         r#"hosp_agent_requests_seen_total{leg="server"} 3"#,
         r#"hosp_agent_requests_recorded_total{leg="client"} 1"#,
+        r#"hosp_agent_records_total{leg="server",class="2xx"} 3"#,
+        r#"hosp_agent_records_total{leg="client",class="5xx"} 1"#,
         r#"hosp_agent_requests_open{leg="server"} 0"#,
         r#"hosp_agent_requests_lost_total{stage="ring"} 0"#,
         r#"hosp_agent_requests_lost_total{stage="pending"} 0"#,
