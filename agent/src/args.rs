@@ -24,12 +24,17 @@ const AFTER_HELP: &str = "\
 Examples:
   sudo hosp-agent                              observe everything, with the defaults
   sudo hosp-agent --config /etc/hosp/agent.toml
-  hosp-agent doctor                            what this host lacks, if anything
+  sudo hosp-agent --cgroup /sys/fs/cgroup/system.slice --feed 127.0.0.1:9465
+  hosp-agent check --config /etc/hosp/agent.toml
+  sudo hosp-agent doctor                       what this host lacks, if anything
   curl http://127.0.0.1:9464/metrics
   curl --unix-socket /run/hosp/agent.sock http://agent/v1/snapshot
 
+Environment: HOSP_LOG says what is logged (info by default; warn, debug, hosp_agent::proxy=debug),
+a NO_COLOR that is set and not empty switches colours off.
+
 Exit status: 0 stopped by a signal, 64 bad command line, 69 something needed is missing or in use,
-70 failed while running, 77 not permitted, 78 bad configuration.";
+70 failed while running, 77 not permitted, 78 bad configuration; doctor: 1 something is missing.";
 
 /// What to do instead of observing.
 #[derive(Clone, Debug, Subcommand)]
