@@ -76,6 +76,9 @@ pub struct Options {
     /// Observe the sockets of this cgroup and of those below it [default: the root of cgroup v2].
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
+    /// Log every request to this file, one JSON object per line; opened again on SIGHUP [default: no log].
+    #[arg(long, value_name = "FILE")]
+    pub request_log: Option<PathBuf>,
     /// Have the kernel measure what the BPF programs cost; the measuring costs time itself.
     #[arg(long)]
     pub bpf_stats: bool,

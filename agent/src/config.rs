@@ -21,6 +21,8 @@ pub struct Settings {
     pub feed: Endpoint,
     /// The cgroup to observe; the root of cgroup v2 when not set.
     pub cgroup: Option<PathBuf>,
+    /// Where every request is logged, if anywhere.
+    pub request_log: Option<PathBuf>,
     /// Whether the kernel measures the BPF programs.
     pub bpf_stats: bool,
     /// Admin address of hosp-proxy.
@@ -65,6 +67,7 @@ impl Settings {
             feed: or(&options.feed, file.feed, unix("/run/hosp/agent.sock")),
             proxy: or(&options.proxy, file.proxy, unix("/run/hosp/proxy.sock")),
             cgroup: options.cgroup.clone().or(file.cgroup),
+            request_log: options.request_log.clone().or(file.request_log),
             bpf_stats: options.bpf_stats || file.bpf_stats,
             ring_bytes: file.limits.ring_bytes.0,
             max_series: file.limits.series.0,

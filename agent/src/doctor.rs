@@ -63,7 +63,7 @@ impl Check {
 
 /// Runs every check against what would be observed with `settings`. Changes nothing on the host.
 pub fn examine(settings: &Settings) -> Report {
-    let checks = vec![
+    let mut checks = vec![
         host::kernel(),
         host::privileges(),
         host::cgroup(settings),
@@ -75,6 +75,7 @@ pub fn examine(settings: &Settings) -> Report {
         services::free("feed", "--feed", &settings.feed),
         services::proxy(&settings.proxy),
     ];
+    checks.extend(settings.request_log.as_deref().map(services::request_log));
     let ok = checks.iter().all(|check| check.status != Status::Fail);
     Report { version: env!("CARGO_PKG_VERSION"), ok, checks }
 }

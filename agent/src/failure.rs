@@ -1,6 +1,7 @@
 //! Why the agent ended, and the exit status that says so (those of `sysexits.h`).
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::endpoint::BindError;
@@ -39,6 +40,9 @@ pub enum Failure {
     /// The programs could not be attached.
     #[error(transparent)]
     Kernel(#[from] KernelError),
+    /// The request log cannot be written to.
+    #[error("cannot open the request log {0}: {1}; choose another file with --request-log")]
+    RequestLog(PathBuf, io::Error),
     /// Privileges could not be given up.
     #[error(transparent)]
     Reduce(#[from] ReduceError),
@@ -66,7 +70,7 @@ impl Failure {
         match self {
             Self::Config(_) | Self::Kernel(KernelError::RingSize(_) | KernelError::OwnPorts(_)) => CONFIG,
             Self::Missing(_) | Self::Kernel(KernelError::NotPermitted { .. }) => NOT_PERMITTED,
-            Self::NoCgroup2 | Self::Bind(_) | Self::Kernel(_) => UNAVAILABLE,
+            Self::NoCgroup2 | Self::Bind(_) | Self::Kernel(_) | Self::RequestLog(..) => UNAVAILABLE,
             Self::Reduce(_) | Self::System { .. } | Self::OwnerPanicked => SOFTWARE,
         }
     }

@@ -7,7 +7,8 @@ use hosp_agent_ebpf::Record;
 
 use crate::enrich::Enricher;
 use crate::live::{Live, Tail};
-use crate::series::{Cells, Interval, Table};
+use crate::request_log::RequestLog;
+use crate::series::{Cells, Interval, Labels, Table};
 
 /// Most records held back. When there are more, all unanswered look-ups are given up.
 const MAX_HELD: usize = 16 * 1024;
@@ -17,6 +18,7 @@ pub struct Intake {
     enricher: Enricher,
     table: Table,
     tail: Tail,
+    log: Option<RequestLog>,
     held: Vec<Record>,
     taken: u64,
     bad: u64,
@@ -33,9 +35,9 @@ pub struct Yield {
 }
 
 impl Intake {
-    /// Nothing counted yet.
-    pub fn new(enricher: Enricher, table: Table) -> Self {
-        Self { enricher, table, tail: Tail::default(), held: Vec::new(), taken: 0, bad: 0 }
+    /// Nothing counted yet. Every request goes to `log` as well, if there is one.
+    pub fn new(enricher: Enricher, table: Table, log: Option<RequestLog>) -> Self {
+        Self { enricher, table, tail: Tail::default(), log, held: Vec::new(), taken: 0, bad: 0 }
     }
 
     /// Lets the first look-up of processes finish.
@@ -69,12 +71,19 @@ impl Intake {
         };
         self.table.observe(key, record.duration_ns, |key| self.enricher.labels(key));
         self.tail.push(record, key);
+        if let Some(log) = &mut self.log {
+            let Labels { service, route, .. } = self.enricher.labels(&key);
+            log.push(Live::new(*record, service, route));
+        }
     }
 
-    /// Looks after names, and counts the records whose names have come in.
+    /// Looks after names, counts the records whose names have come in, and passes on what is to be logged.
     pub fn poll(&mut self, now: Instant) {
         if self.enricher.poll(now) {
             self.release(now);
+        }
+        if let Some(log) = &mut self.log {
+            log.flush();
         }
     }
 
@@ -119,6 +128,7 @@ impl Intake {
         let overflow = self.enricher.overflow();
         Losses {
             bad_records: self.bad,
+            unlogged: self.log.as_ref().map_or(0, RequestLog::dropped),
             overflow: [
                 ("route", overflow.routes),
                 ("service", overflow.services),
@@ -134,6 +144,8 @@ impl Intake {
 pub struct Losses {
     /// Records that could not be decoded.
     pub bad_records: u64,
+    /// Requests that should be in the request log and are not.
+    pub unlogged: u64,
     /// Requests counted under `_other`, by what was full.
     pub overflow: [(&'static str, u64); 4],
 }

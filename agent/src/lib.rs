@@ -1,6 +1,6 @@
 //! Userspace of hosp-agent: takes the kernel's records, gives them names, aggregates them, and shows the result.
 //!
-//! Data flows one way: `source → owner (enrich → series) → tick → readers (metrics, feed)`. One thread owns all
+//! Data flows one way: `source → owner (enrich → series) → tick → readers (metrics, feed, log)`. One thread owns all
 //! state; readers see what it published, and none of them can slow it.
 
 pub mod args;
@@ -20,6 +20,7 @@ pub mod names;
 pub mod owner;
 pub mod privileges;
 pub mod proxy;
+pub mod request_log;
 pub mod routes;
 pub mod run;
 pub mod series;

@@ -1,4 +1,4 @@
-//! The newest requests of the interval, for the live tail.
+//! Single requests: the newest of the interval, for the live tail.
 
 use std::sync::Arc;
 
@@ -45,13 +45,18 @@ impl Tail {
         }
         let live = self.newest.drain(..).map(|(record, key)| {
             let (service, route) = name(&key);
-            Live { record, service, route }
+            Live::new(record, service, route)
         });
         (live.collect(), seen)
     }
 }
 
 impl Live {
+    /// A request and its names.
+    pub fn new(record: Record, service: Arc<str>, route: Arc<str>) -> Self {
+        Self { record, service, route }
+    }
+
     /// The request as the feed shows it; `boot_unix_ns` is the wall-clock time at which the kernel's monotonic
     /// clock stood at 0.
     pub fn request(&self, boot_unix_ns: u64) -> hosp_feed::Request {
@@ -132,7 +137,7 @@ mod tests {
     #[test]
     fn a_request_is_shown_as_it_was() {
         let record = record().path("/patients/7").build();
-        let live = Live { record, service: "nginx".into(), route: "/patients/{id}".into() };
+        let live = Live::new(record, "nginx".into(), "/patients/{id}".into());
         let request = live.request(1_700_000_000_000_000_000);
         assert_eq!(request.start_unix_ms, 1_700_000_001_000);
         assert_eq!(request.peer, "192.0.2.7:40000");

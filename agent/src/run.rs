@@ -1,6 +1,7 @@
 //! Start and end: binds, attaches, gives up privileges, runs, and leaves nothing behind.
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -21,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::owner::Owner;
 use crate::privileges;
 use crate::proxy;
+use crate::request_log::{LogFile, RequestLog};
 use crate::series::{Shared, Table};
 use crate::serve::feed::FeedSite;
 use crate::serve::metrics::MetricsSite;
@@ -129,7 +131,8 @@ pub fn run<S: Source + 'static>(
     let enricher = Enricher::start(settings.naming, "/proc".into())
         .map_err(Failure::system("start the thread that looks up processes"))?;
     let series = Shared::default();
-    let intake = Intake::new(enricher, Table::new(settings.max_series, series.clone()));
+    let log = settings.request_log.as_deref().map(request_log).transpose()?;
+    let intake = Intake::new(enricher, Table::new(settings.max_series, series.clone()), log);
     let (owner, handle) = Owner::new(source, intake, identity(), facts_reader);
     let metrics = Arc::new(Metrics::new(series, handle.clone()));
 
@@ -166,6 +169,15 @@ pub fn run<S: Source + 'static>(
             Err(_) => Err(Failure::OwnerPanicked),
         }
     })
+}
+
+/// Opens the request log and starts its thread; from now on, SIGHUP opens it again.
+fn request_log(path: &Path) -> Result<RequestLog, Failure> {
+    let reopen = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SignalKind::hangup().as_raw_value(), reopen.clone())
+        .map_err(Failure::system("listen for signals"))?;
+    let file = LogFile::open(path, reopen).map_err(|error| Failure::RequestLog(path.to_owned(), error))?;
+    RequestLog::start(file).map_err(Failure::system("start the thread that writes the request log"))
 }
 
 /// The owner, running.

@@ -52,9 +52,14 @@ fn sockets(settings: &Settings) -> Sockets {
 }
 
 fn agent() -> Agent {
+    agent_with(|_| {})
+}
+
+fn agent_with(change: impl FnOnce(&mut Settings)) -> Agent {
     let dir = tempfile::tempdir().unwrap();
     let (feed, proxy) = (dir.path().join("agent.sock"), dir.path().join("proxy.sock"));
-    let settings = settings(dir.path());
+    let mut settings = settings(dir.path());
+    change(&mut settings);
     let sockets = sockets(&settings);
     let Ok(Endpoint::Tcp(metrics)) = sockets.metrics.endpoint() else { panic!("a TCP address") };
     let script = Script::default();
@@ -133,6 +138,33 @@ fn stopping_leaves_nothing_behind() {
     agent.thread.join().unwrap().unwrap();
     assert!(!agent.feed.exists());
     assert!(TcpStream::connect(agent.metrics).is_err());
+}
+
+#[test]
+fn every_request_is_in_the_request_log() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let agent = agent_with(|settings| settings.request_log = Some(log.path().to_owned()));
+    every_kind(&agent.script);
+    let metrics = get(agent.metrics, "/metrics");
+    assert!(metrics.contains("hosp_agent_requests_unlogged_total 0"), "{metrics}");
+    agent.stop.send(()).unwrap();
+    agent.thread.join().unwrap().unwrap();
+    let lines = std::fs::read_to_string(log.path()).unwrap();
+    let requests: Vec<hosp_feed::Request> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(requests.len(), 140);
+    assert!(requests.iter().all(|request| request.route == "/"));
+}
+
+#[test]
+fn a_request_log_that_cannot_be_opened_is_named_with_the_flag_that_changes_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { request_log: Some(dir.path().join("missing/log")), ..settings(dir.path()) };
+    let sockets = sockets(&settings);
+    let failure = run(&runtime().unwrap(), Broken, settings, sockets, std::future::pending()).unwrap_err();
+    assert_eq!(failure.exit_status(), 69);
+    assert!(failure.to_string().contains("missing/log") && failure.to_string().contains("--request-log"));
+    assert!(!dir.path().join("agent.sock").exists());
 }
 
 /// Waits for a snapshot of which `holds` is true.

@@ -16,6 +16,7 @@ pub(super) struct File {
     pub(super) metrics_listen: Option<Endpoint>,
     pub(super) feed: Option<Endpoint>,
     pub(super) cgroup: Option<PathBuf>,
+    pub(super) request_log: Option<PathBuf>,
     #[serde(default)]
     pub(super) bpf_stats: bool,
     pub(super) proxy: Option<Endpoint>,

@@ -32,6 +32,27 @@ pub(super) fn free(check: &'static str, flag: &str, endpoint: &Endpoint) -> Chec
     }
 }
 
+/// Whether the request log can be written to.
+pub(super) fn request_log(path: &Path) -> Check {
+    const NAME: &str = "request-log";
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (place, wanted) =
+        if path.exists() { (path, Access::WRITE_OK) } else { (dir, Access::WRITE_OK | Access::EXEC_OK) };
+    match access(place, wanted) {
+        Ok(()) if !path.is_dir() => Check::ok(NAME, format!("{} can be written", path.display())),
+        Ok(()) => Check::fail(
+            NAME,
+            format!("{} is a directory", path.display()),
+            "name a file within it with --request-log",
+        ),
+        Err(error) => Check::fail(
+            NAME,
+            format!("{}: cannot write to {}: {error}", path.display(), place.display()),
+            "make the directory, run with sudo, or choose another file with --request-log",
+        ),
+    }
+}
+
 /// Whether the socket's file can be made: in its directory, or in the nearest one that exists.
 fn writable(check: &'static str, endpoint: &Endpoint, path: &Path, other: String) -> Check {
     let dir = path.ancestors().skip(1).find(|dir| dir.exists()).unwrap_or(Path::new("/"));

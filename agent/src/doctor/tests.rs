@@ -105,3 +105,16 @@ fn a_directory_that_is_no_cgroup_fails() {
     let settings = Settings { cgroup: Some(dir.path().to_owned()), ..settings(dir.path()) };
     assert_eq!(status(&examine(&settings), "cgroup"), Status::Fail);
 }
+
+#[test]
+fn a_request_log_is_checked_where_there_is_to_be_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = |path: std::path::PathBuf| {
+        let settings = Settings { request_log: Some(path), ..settings(dir.path()) };
+        status(&examine(&settings), "request-log")
+    };
+    assert_eq!(log(dir.path().join("requests.jsonl")), Status::Ok);
+    assert_eq!(log(dir.path().join("missing/requests.jsonl")), Status::Fail);
+    assert_eq!(log(dir.path().to_owned()), Status::Fail);
+    assert!(!dir.path().join("requests.jsonl").exists(), "looking leaves nothing behind");
+}

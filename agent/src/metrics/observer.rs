@@ -78,6 +78,11 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
             vec![counter(&[], status.losses.bad_records as f64)],
         ),
         counters(
+            "hosp_agent_requests_unlogged_total",
+            "Requests missing in the request log: its writer was too slow, or the system refused to write.",
+            vec![counter(&[], status.losses.unlogged as f64)],
+        ),
+        counters(
             "hosp_agent_cardinality_overflow_total",
             "Requests counted under _other, by what there was too much of.",
             overflow.map(|(kind, n)| counter(&[("kind", kind)], *n as f64)).collect(),

@@ -17,7 +17,7 @@ fn owner() -> (Owner<Script>, Script, Handle, Shared) {
         Naming { services: [(80, "web".to_owned())].into(), routes: Vec::new(), routes_per_service: 10 };
     let enricher = Enricher::start(naming, "/proc".into()).unwrap();
     let series = Shared::default();
-    let intake = Intake::new(enricher, Table::new(100, series.clone()));
+    let intake = Intake::new(enricher, Table::new(100, series.clone()), None);
     let agent = AgentInfo { host: "h".into(), ..AgentInfo::default() };
     let (_, proxy) = watch::channel(None);
     let (owner, handle) = Owner::new(script.clone(), intake, agent, proxy);
