@@ -86,9 +86,15 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
             print(&script)?;
             Ok(Exit::Done)
         }
+        None if let Some(twice) = twice(&cli.options.agents) => Err(Failure::Twice(twice.clone())),
         None if cli.options.once => once::run(&cli.options),
         None => runtime::run(&cli.options),
     }
+}
+
+/// The first agent that is named a second time.
+fn twice(agents: &[Address]) -> Option<&Address> {
+    agents.iter().enumerate().find(|(at, agent)| agents[..*at].contains(agent)).map(|(_, agent)| agent)
 }
 
 #[cfg(test)]

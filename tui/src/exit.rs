@@ -3,6 +3,8 @@
 use std::io;
 use std::process::ExitCode;
 
+use crate::address::Address;
+
 /// Why the program ended, as its exit code tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -46,6 +48,9 @@ pub enum Failure {
          use --once for a table, or --once --json for scripts"
     )]
     NoTerminal,
+    /// One agent would count twice.
+    #[error("--agent {0} is given twice, and would count twice; name each agent once")]
+    Twice(Address),
     /// The terminal refused to be set up, drawn on or read.
     #[error("the terminal failed: {0}")]
     Terminal(#[source] io::Error),
@@ -66,7 +71,7 @@ impl Failure {
     /// The exit code that this failure leads to.
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::NoTerminal => Exit::Usage,
+            Self::NoTerminal | Self::Twice(_) => Exit::Usage,
             Self::Terminal(_) | Self::System { .. } | Self::Output(_) => Exit::Internal,
         }
     }

@@ -147,6 +147,13 @@ fn without_a_terminal_the_live_view_points_at_once() {
 }
 
 #[test]
+fn an_agent_that_is_named_twice_would_count_twice_and_is_refused() {
+    let output = hosp_tui(&["--once", "--agent", "unix:/a", "--agent", "b:1", "--agent", "unix:/a"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("--agent unix:/a"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn usage_help_version_and_completions() {
     assert_eq!(hosp_tui(&["--window", "7s"]).status.code(), Some(64));
     for args in [&["--help"][..], &["--version"], &["completions", "bash"]] {
