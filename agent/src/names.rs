@@ -53,6 +53,11 @@ impl<K: Hash + Eq> Names<K> {
         id
     }
 
+    /// Whether more than half of the table is taken.
+    pub fn half_full(&self) -> bool {
+        self.ids.len() > self.cap / 2
+    }
+
     /// The name of that number.
     pub fn text(&self, id: NameId) -> &Arc<str> {
         &self.texts[id.0 as usize]

@@ -122,7 +122,13 @@ impl Listeners {
     }
 }
 
-/// A port on which no process is seen to listen goes by its number.
+/// A port on which no process is seen to listen goes by its number, unless so many do that they would take the
+/// names' places: listeners that come and go within a scan, from ever new ports, must not push out those that stay.
 fn unnamed(port: u16, names: &mut Names<Arc<str>>) -> Port {
-    Port::Found(names.intern(&format!("port-{port}")))
+    let name = format!("port-{port}");
+    Port::Found(match names.get(&name) {
+        Some(known) => known,
+        None if names.half_full() => NameId::OTHER,
+        None => names.intern(&name),
+    })
 }

@@ -138,6 +138,19 @@ fn a_connection_older_than_the_observer_is_named_by_the_first_scan() {
 }
 
 #[test]
+fn ports_without_a_name_leave_places_for_services_that_have_one() {
+    let mut bench = bench(&[]);
+    let strange: Vec<u16> = (10_000..).take(2 * MAX_SERVICES).collect();
+    for port in &strange {
+        bench.service(*port);
+    }
+    bench.answer(u64::MAX, &[(80, "nginx")]);
+    let numbered = strange.iter().filter(|port| bench.service(**port).as_deref() != Some("_other")).count();
+    assert_eq!(numbered, MAX_SERVICES / 2 + 1);
+    assert_eq!(bench.service(80).as_deref(), Some("nginx"));
+}
+
+#[test]
 fn services_and_addresses_beyond_their_caps_are_counted_as_overflow() {
     let mut bench = bench(&[]);
     for i in 0..MAX_ADDRESSES + 3 {
