@@ -16,6 +16,9 @@ use xtask::{poll, ports};
 /// Long enough for a busy machine; nothing waits this long on a good day.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Name of the request log in the rig's directory.
+const REQUEST_LOG: &str = "requests.jsonl";
+
 static ALONE: Mutex<()> = Mutex::new(());
 
 /// An agent on the host's root cgroup, with its own sockets and directory.
@@ -73,6 +76,11 @@ impl Rig {
         let Endpoint::Tcp(address) = self.metrics else { unreachable!("made with a TCP address") };
         self.agent = start(self.dir.path(), address, &self.feed);
         self.ready();
+    }
+
+    /// Where the agent logs every request.
+    pub(crate) fn request_log(&self) -> PathBuf {
+        self.dir.path().join(REQUEST_LOG)
     }
 
     fn ready(&self) {
@@ -135,6 +143,7 @@ fn start(dir: &Path, metrics: SocketAddr, feed: &Path) -> Running {
     Launch::new("hosp-agent", env!("CARGO_BIN_EXE_hosp-agent"))
         .args(["--metrics-listen", &metrics.to_string(), "--feed", &format!("unix:{}", feed.display())])
         .args(["--proxy", &format!("unix:{}", dir.join("no-proxy.sock").display())])
+        .args(["--request-log".into(), dir.join(REQUEST_LOG)])
         .log(&log)
         .spawn()
         .unwrap()
