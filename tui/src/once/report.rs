@@ -152,10 +152,19 @@ impl Report {
 
     /// The report as one JSON object, with a newline at its end.
     pub(super) fn json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("the report has string keys only");
-        text.push('\n');
-        text
+        let text = serde_json::to_string_pretty(self).expect("the report has string keys only") + "\n";
+        if !text.contains(unescaped) {
+            return text;
+        }
+        let piece = |c: char| if unescaped(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+        text.chars().map(piece).collect()
     }
+}
+
+/// Control characters that JSON does not ask to be escaped (RFC 8259 §7), and that a terminal obeys: DEL and the C1
+/// set. They occur within strings only.
+fn unescaped(c: char) -> bool {
+    ('\u{7f}'..='\u{9f}').contains(&c)
 }
 
 fn agent(address: &str, answer: &Result<Snapshot, FeedError>) -> AgentReport {

@@ -50,3 +50,14 @@ fn the_table_and_the_json_stay_as_they_are() {
     insta::assert_snapshot!("table", super::super::table::render(&report));
     insta::assert_snapshot!("json", report.json());
 }
+
+#[test]
+fn the_json_holds_no_control_character_that_a_terminal_obeys() {
+    let mut answers = answers();
+    let host = "\u{9b}2J\u{7f}\u{1b}c web\u{a0}1";
+    answers[0].1.as_mut().unwrap().agent.host = host.to_owned();
+    let json = Report::of(&answers, None).json();
+    assert!(!json.contains(|c: char| c.is_control() && c != '\n'), "{json:?}");
+    let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(read["agents"][0]["host"], host, "and a script reads the same as ever");
+}
