@@ -1,0 +1,88 @@
+//! Where the machine is deliberately laxer or stricter than httparse, row by row.
+//!
+//! It counts what servers answer to, not what is right: a request is a line of a method, a target and an
+//! HTTP/1 version (see "What counts as a request" in the README). Servers refuse many such requests, with a status
+//! that is worth counting. What it cannot place in the order of messages it must not guess.
+
+use hosp_agent_ebpf::Counter;
+use httparse::{EMPTY_HEADER, Status};
+
+use crate::wire::{Way, Wire};
+
+/// What httparse makes of a head.
+fn accepted(bytes: &[u8]) -> bool {
+    let mut fields = [EMPTY_HEADER; 8];
+    matches!(httparse::Request::new(&mut fields).parse(bytes), Ok(Status::Complete(_)))
+}
+
+fn seen(bytes: &[u8]) -> u64 {
+    let mut wire = Wire::new(1, 1);
+    wire.send(Way::Request, bytes);
+    wire.count(Counter::Seen)
+}
+
+#[test]
+fn requests_that_servers_refuse_with_a_status_are_counted() {
+    let laxer = [
+        ("a later version", "GET / HTTP/1.7\r\n\r\n"),
+        ("blanks within the target", "GET /a b HTTP/1.1\r\n\r\n"),
+        ("control characters within the target", "GET /\u{1}\u{7f} HTTP/1.1\r\n\r\n"),
+        ("a field name with a blank", "GET / HTTP/1.1\r\nX Y: 1\r\n\r\n"),
+        ("a blank before the colon", "GET / HTTP/1.1\r\nX : 1\r\n\r\n"),
+        ("a folded line", "GET / HTTP/1.1\r\nX: 1\r\n 2\r\n\r\n"),
+        ("a field without a colon", "GET / HTTP/1.1\r\nX\r\n\r\n"),
+        (
+            "more fields than httparse has room for",
+            &format!("GET / HTTP/1.1\r\n{}\r\n", "X: 1\r\n".repeat(9)),
+        ),
+    ];
+    for (what, request) in laxer {
+        assert!(!accepted(request.as_bytes()), "{what}: httparse takes it by now");
+        assert_eq!(seen(request.as_bytes()), 1, "{what}");
+    }
+}
+
+#[test]
+fn what_is_no_request_for_us_is_not_counted() {
+    let alike = [
+        ("HTTP/0.9", "GET /\r\n\r\n"),
+        ("a lower-case version", "GET / http/1.1\r\n\r\n"),
+        ("HTTP/2", "PRI * HTTP/2.0\r\n\r\n"),
+        ("no method", " / HTTP/1.1\r\n\r\n"),
+        ("no target", "GET  HTTP/1.1\r\n\r\n"),
+        ("a version of two digits", "GET / HTTP/1.10\r\n\r\n"),
+        ("something behind the version", "GET / HTTP/1.1 x\r\n\r\n"),
+    ];
+    for (what, request) in alike {
+        assert!(!accepted(request.as_bytes()), "{what}: httparse takes it by now");
+        assert_eq!(seen(request.as_bytes()), 0, "{what}");
+    }
+    let stricter = [("a method of over 23 bytes", format!("{} / HTTP/1.1\r\n\r\n", "A".repeat(24)))];
+    for (what, request) in stricter {
+        assert!(accepted(request.as_bytes()), "{what}: httparse refuses it by now");
+        assert_eq!(seen(request.as_bytes()), 0, "{what}");
+    }
+}
+
+#[test]
+fn bodies_whose_framing_servers_refuse_are_read_by_the_last_word() {
+    // Server and client close such a connection: all that matters is that the request itself is counted once.
+    let faulty = [
+        ("two lengths", "POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"),
+        (
+            "a length and chunks",
+            "POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        ("a length that is none", "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"),
+        ("a coding that is not chunked", "POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n"),
+        (
+            "a chunk size with something behind it",
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3xyz\r\nabc\r\n0\r\n\r\n",
+        ),
+    ];
+    for (what, request) in faulty {
+        assert_eq!(seen(request.as_bytes()), 1, "{what}");
+        let followed = format!("{request}GET /next HTTP/1.1\r\n\r\n");
+        assert_eq!(seen(followed.as_bytes()), 2, "{what}, followed by another request");
+    }
+}
