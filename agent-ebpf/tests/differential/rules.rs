@@ -1,8 +1,8 @@
 //! Where the machine is deliberately laxer or stricter than httparse, row by row.
 //!
-//! It counts what servers answer to, not what is right: a request is a line of a method, a target and an
-//! HTTP/1 version (see "What counts as a request" in the README). Servers refuse many such requests, with a status
-//! that is worth counting. What it cannot place in the order of messages it must not guess.
+//! A request is a request line with an HTTP/1.x version, counted once, under its final status: what servers answer to,
+//! not what is right. Many such requests they refuse, with a status that is worth counting. Not counted are
+//! bytes that are no HTTP/1 request, whatever the server answers to them.
 
 use hosp_agent_ebpf::Counter;
 use httparse::{EMPTY_HEADER, Status};
