@@ -53,6 +53,11 @@ impl Settings {
         Ok(Self::merge(file, options))
     }
 
+    /// The settings that `text`, the content of the file at `path`, makes without a command line.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        Ok(Self::merge(parse(text, path)?, &Options::default()))
+    }
+
     fn merge(file: File, options: &Options) -> Self {
         let or = |flag: &Option<Endpoint>, file: Option<Endpoint>, default: Endpoint| {
             flag.clone().or(file).unwrap_or(default)
@@ -87,7 +92,11 @@ pub fn check(path: &Path) -> Result<(), ConfigError> {
 
 fn read(path: &Path) -> Result<File, ConfigError> {
     let text = fs::read_to_string(path).map_err(|error| ConfigError::Read(path.to_owned(), error))?;
-    toml::from_str(&text).map_err(|error| ConfigError::Parse(path.to_owned(), Box::new(error)))
+    parse(&text, path)
+}
+
+fn parse(text: &str, path: &Path) -> Result<File, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Parse(path.to_owned(), Box::new(error)))
 }
 
 #[cfg(test)]

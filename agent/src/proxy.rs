@@ -78,6 +78,11 @@ pub async fn fetch(proxy: &Endpoint) -> Result<ProxyFacts, ProxyError> {
     tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| ProxyError::TimedOut)?
 }
 
+/// The facts that the body of an answer holds.
+pub fn parse(body: &[u8]) -> Result<ProxyFacts, ProxyError> {
+    Ok(serde_json::from_slice(body)?)
+}
+
 async fn exchange<S>(stream: S) -> Result<ProxyFacts, ProxyError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -94,7 +99,7 @@ where
         }
         let body =
             Limited::new(response.into_body(), MAX_ANSWER).collect().await.map_err(ProxyError::Body)?;
-        Ok(serde_json::from_slice(&body.to_bytes())?)
+        parse(&body.to_bytes())
     };
     // Driven here and not in a task of its own, so that a time-out ends both.
     tokio::pin!(ask, connection);
