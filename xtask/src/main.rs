@@ -1,10 +1,11 @@
-//! Everything a maintainer runs, continuous integration included: `cargo xtask setup|demo|test|bench|ebpf|ci`.
+//! Everything a maintainer runs, continuous integration included: `cargo xtask setup|demo|test|fuzz|bench|ebpf|ci`.
 
 mod artifacts;
 mod bench;
 mod ci;
 mod demo;
 mod ebpf;
+mod fuzz;
 mod kernels;
 mod setup;
 mod steps;
@@ -24,6 +25,8 @@ enum Xtask {
     Demo(demo::Options),
     /// Run every test
     Test(test::Options),
+    /// Feed made-up bytes to whatever reads bytes from outside, for a bounded time
+    Fuzz(fuzz::Options),
     /// Measure hosp beside its peers
     Bench(bench::Options),
     /// Rebuild the committed BPF object, or check that it is what its sources build
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Xtask::Setup(options) => setup::run(&options),
         Xtask::Demo(options) => return demo::run(&options),
         Xtask::Test(options) => test::run(&options),
+        Xtask::Fuzz(options) => fuzz::run(&options),
         Xtask::Bench(options) => bench::run(&options),
         Xtask::Ebpf(options) => ebpf::run(&options),
         Xtask::Ci => ci::run(),
