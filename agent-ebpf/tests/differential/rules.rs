@@ -86,3 +86,37 @@ fn bodies_whose_framing_servers_refuse_are_read_by_the_last_word() {
         assert_eq!(seen(followed.as_bytes()), 2, "{what}, followed by another request");
     }
 }
+
+#[test]
+fn framing_that_is_written_oddly_is_followed_or_counted_as_lost() {
+    let long = " ".repeat(5);
+    let odd = [
+        ("many blanks before a length", format!("POST / HTTP/1.1\r\nContent-Length:{long}5\r\n\r\nhello")),
+        ("many zeros before a length", format!("POST / HTTP/1.1\r\nContent-Length: {:019}\r\n\r\nhello", 5)),
+        (
+            "many zeros before a chunk's size",
+            format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{:016}\r\nhello\r\n0\r\n\r\n", 5),
+        ),
+        (
+            "many blanks behind the coding",
+            format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked{long}\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+        ),
+    ];
+    for (what, request) in odd {
+        assert!(accepted(request.as_bytes()), "{what}: httparse refuses it by now");
+        let mut wire = Wire::new(1, 1);
+        wire.send(Way::Request, format!("{request}GET /next HTTP/1.1\r\n\r\n").as_bytes());
+        wire.send(Way::Answer, &b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".repeat(2));
+        let methods: Vec<_> = wire.host.records.iter().map(|record| record.method().as_str()).collect();
+        let followed = methods == ["POST", "GET"];
+        assert!(followed || wire.count(Counter::Resyncs) > 0, "{what}: {methods:?}");
+    }
+}
+
+#[test]
+fn a_coding_whose_name_only_ends_like_chunked_is_another() {
+    let mut wire = Wire::new(1, 1);
+    wire.send(Way::Request, b"GET / HTTP/1.1\r\n\r\n");
+    wire.send(Way::Answer, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n");
+    assert!(wire.host.records.is_empty(), "the answer lasts until the connection ends");
+}
