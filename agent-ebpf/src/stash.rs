@@ -189,7 +189,7 @@ impl Stash {
                     room = Room::At(n as u32, 0);
                 }
             } else if at <= held.len() {
-                if end <= held.len() && !(segment.fin && !held.fin()) {
+                if end <= held.len() && (held.fin() || !segment.fin) {
                     return Room::Known;
                 }
                 if at < SEGMENT_MAX && end <= HELD_MAX && end >= held.len() {

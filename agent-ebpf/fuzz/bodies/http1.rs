@@ -12,7 +12,7 @@ mod wire;
 
 use std::fmt;
 
-use hosp_agent_ebpf::{COUNTERS, Counter, LEG_STRIDE, Record};
+use hosp_agent_ebpf::{COUNTERS, Counter, LEG_STRIDE, Record, RecordHead};
 
 use script::{Event, Script};
 use wire::{Way, Wire};
@@ -92,7 +92,10 @@ fn play(script: &Script) -> Outcome {
     assert_eq!(recorded, wire.host.records.len() as u64, "{script:?}");
     let asked = script.bytes_of(Way::Request);
     wire.host.records.iter().for_each(|record| check_path(record, &asked, script));
-    let timeless = |r: &Record| Record { start_ns: 0, ttfb_ns: 0, duration_ns: 0, ..*r };
+    let timeless = |r: &Record| {
+        let head = RecordHead { start_ns: 0, ttfb_ns: 0, duration_ns: 0, ..r.head };
+        Record { head, ..*r }
+    };
     Outcome { records: wire.host.records.iter().map(timeless).collect(), counts: wire.host.counts }
 }
 

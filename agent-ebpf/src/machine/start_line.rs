@@ -106,10 +106,7 @@ pub(super) fn is_token(b: u8) -> bool {
 /// Whether the line that ends at `eol` closes with ` HTTP/1.` and a digit.
 #[inline(always)]
 pub(super) fn ends_with_version(window: &Window, eol: u32) -> bool {
-    let last = window.word(eol.wrapping_sub(8));
-    last & SEVEN == VERSION
-        && ((last >> 56) as u8).is_ascii_digit()
-        && window.byte(eol.wrapping_sub(9)) == b' '
+    begins_with_version(window.word(eol.wrapping_sub(8))) && window.byte(eol.wrapping_sub(9)) == b' '
 }
 
 /// Whether nothing but a version stands at `at`: a request line without a target.
@@ -118,10 +115,10 @@ pub(super) fn is_version_alone(window: &Window, at: u32) -> bool {
     begins_with_version(window.word(at)) && matches!(window.byte(at.wrapping_add(8)), b'\r' | b'\n')
 }
 
-/// Whether `first` begins a status line of HTTP/1.
+/// Whether `first` is a version of HTTP/1, as a status line begins with it.
 #[inline(always)]
 pub(super) fn begins_with_version(first: u64) -> bool {
-    first & SEVEN == VERSION
+    first & SEVEN == VERSION && ((first >> 56) as u8).is_ascii_digit()
 }
 
 /// The status of the status line at `start`; nothing when it is none.
