@@ -33,7 +33,7 @@ impl Scene {
     /// `None` where there is no tmux.
     fn new(width: u16, height: u16) -> Option<Self> {
         let dir = TempDir::new().unwrap();
-        let pane = Pane::open(dir.path(), width, height)?;
+        let pane = Pane::open(width, height)?;
         let socket = dir.path().join("agent.sock");
         let server = Some(Server::agent(&socket, traffic::Agent::new("web-1", 1), PACE));
         Some(Self { pane, server, socket, _dir: dir })
@@ -112,6 +112,20 @@ fn signals_end_it_and_leave_the_terminal_clean() {
         scene.kill(signal);
         scene.pane.is_clean_after_exit(code);
     }
+}
+
+#[test]
+fn nothing_shows_through_of_a_predecessor_that_was_killed() {
+    let Some(scene) = Scene::new(80, 24) else { return };
+    scene.start("", "");
+    scene.pane.until("the view", |s| s.contains("LIVE") && s.contains("GET /patients/{id}"));
+    scene.kill("-KILL");
+    scene.pane.until("the shell", |s| s.contains(tmux::PROMPT));
+    scene.start("", "--service nobody");
+    scene.pane.until("another view", |s| s.contains("LIVE") && s.contains("hosp-tui  nobody"));
+    scene.pane.until("nothing else", |s| !s.contains("/patients") && !s.contains(tmux::PROMPT));
+    scene.pane.keys(&["q"]);
+    scene.pane.is_clean_after_exit(0);
 }
 
 #[test]
