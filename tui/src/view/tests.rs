@@ -72,7 +72,8 @@ impl Stage {
     fn draw(&self, width: u16, height: u16, look: Look) -> String {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         terminal.draw(|frame| render(frame, &self.state, &look)).unwrap();
-        terminal.backend().to_string()
+        // The backend cannot print a screen without columns.
+        if width == 0 { String::new() } else { terminal.backend().to_string() }
     }
 }
 
