@@ -48,7 +48,9 @@ fn row(look: &Look, request: &Request, width: usize) -> Line<'static> {
     text += &look.fit(request.method.as_str(), 8);
     text += &look.fit_right(&format::latency(request.duration_us, look.ascii), 7);
     let clock = if width >= 110 { format::clock_ms } else { format::clock };
-    let time = format!(" {} ", clock(request.start_unix_ms));
+    // When it ended, as in a log: in the order in which requests are listed, and with no gap behind a slow one.
+    let ended_unix_ms = request.start_unix_ms.saturating_add(request.duration_us / 1000);
+    let time = format!(" {} ", clock(ended_unix_ms));
     let mut used = time.len() + 7 + 1 + 7 + 8 + 7;
     if width >= 110 {
         let more = format!(
