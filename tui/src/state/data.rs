@@ -37,6 +37,8 @@ pub struct Host {
     pub sample: (u64, u64),
     /// The agent's wall clock, in milliseconds since 1970-01-01T00:00:00Z.
     pub unix_ms: u64,
+    /// When it was last heard of, since the start of this program.
+    pub heard: Duration,
 }
 
 impl Data {
@@ -66,6 +68,7 @@ impl Data {
             cost: reading.cost,
             sample: (shown, reading.requests_of.max(shown)),
             unix_ms: reading.unix_ms,
+            heard: now,
         });
         self.tail.extend(reading.requests.into_iter().map(Arc::new));
         self.tail.drain(..self.tail.len().saturating_sub(Self::TAIL));

@@ -113,8 +113,14 @@ fn kinds(books: &Books) -> String {
     if kinds.is_empty() { String::new() } else { format!(" ({})", kinds.join(", ")) }
 }
 
-/// How long the agent has observed; of several agents, the shortest time.
+/// How long the agent has observed; of several agents, the shortest time. While none can be heard, how old the
+/// figures are.
 fn agent(state: &State) -> String {
+    let live = state.agents.iter().any(|agent| matches!(agent.link, Link::Live { .. }));
+    if let (false, Some(heard)) = (live, state.shown().known().map(|host| host.heard).max()) {
+        let silent = state.now.up.saturating_sub(heard).as_secs();
+        return format!(" last heard {} ago", format::age(silent));
+    }
     let up = |host: &crate::state::Host| host.unix_ms.saturating_sub(host.agent.started_unix_ms) / 1000;
     match state.shown().known().map(up).min() {
         Some(seconds) if state.agents.len() == 1 => format!(" agent up {}", format::age(seconds)),
