@@ -63,7 +63,7 @@ pub enum FeedError {
         address: String,
     },
     /// The connection broke.
-    #[error("the connection to {address} broke: {source}")]
+    #[error("the connection to {address} broke off; did hosp-agent crash?")]
     Broken {
         /// Where.
         address: String,

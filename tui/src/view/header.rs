@@ -134,9 +134,9 @@ fn trouble(state: &State) -> Option<String> {
     state.agents.iter().find_map(|agent| match &agent.link {
         Link::Down { reason, retry_at } => {
             let left = retry_at.saturating_sub(state.now.up).as_secs_f64().ceil();
-            Some(format!("{reason}; next try in {left} s"))
+            Some(format!("{reason} (next try in {left} s)"))
         }
-        Link::Connecting { after: Some(reason) } => Some(format!("{reason}; trying again")),
+        Link::Connecting { after: Some(reason) } => Some(format!("{reason} (trying again)")),
         Link::Stale { since } => {
             let silent = state.now.up.saturating_sub(*since).as_secs();
             Some(format!("{} has told nothing for {silent} s", agent.address))
