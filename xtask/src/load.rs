@@ -6,6 +6,7 @@
 //! compared with anybody's. SIGTERM or SIGINT ends the schedule; what is under way is finished first.
 
 mod client;
+mod failures;
 mod plan;
 mod report;
 
@@ -19,10 +20,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+pub use failures::Failure;
 pub use plan::{Plan, Planned};
 pub use report::{LatencyReport, LoadReport, Outcome};
 
 use client::Client;
+use failures::FailureLog;
 use report::Recorder;
 
 /// Flags of `demo-load`.
@@ -51,12 +54,22 @@ pub struct Options {
     /// Where to write the report (JSON); without it, to standard output
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Where to write, as it fails, each request that was not served (a JSON line each)
+    #[arg(long, value_name = "FILE")]
+    pub failures: Option<PathBuf>,
 }
 
 /// Runs the whole schedule and writes the report.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     let plan = Plan::new(options.seed, options.rate)?;
-    let recorder = Arc::new(Mutex::new(Recorder::default()));
+    let failures = options
+        .failures
+        .as_ref()
+        .map(|path| {
+            FailureLog::create(path).with_context(|| format!("cannot write failures to {}", path.display()))
+        })
+        .transpose()?;
+    let recorder = Arc::new(Mutex::new(Recorder::new(failures)));
     let client = Arc::new(Client::new(options.target, options.timeout));
     let requests = TaskTracker::new();
     let end = options.seconds.map(Duration::from_secs_f64);

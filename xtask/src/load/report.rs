@@ -7,6 +7,7 @@ use hosp_feed::Latency;
 use serde::{Deserialize, Serialize};
 
 use super::Options;
+use super::failures::{Failure, FailureLog};
 use crate::counts::Counts;
 
 /// What became of one request.
@@ -106,9 +107,15 @@ pub(super) struct Recorder {
     succeeded: u64,
     latency: Latency,
     latest: Duration,
+    failures: Option<FailureLog>,
 }
 
 impl Recorder {
+    /// A recorder that also writes down each failure, if there is a file for that.
+    pub(super) fn new(failures: Option<FailureLog>) -> Self {
+        Self { failures, ..Self::default() }
+    }
+
     /// Counts one request that has ended `latency` after its scheduled time, having begun `late` after it.
     pub(super) fn record(&mut self, method: &str, outcome: &Outcome, latency: Duration, late: Duration) {
         *self.outcomes.entry(outcome.name()).or_default() += 1;
@@ -119,6 +126,13 @@ impl Recorder {
             self.latency.record(micros(latency));
         }
         self.succeeded += u64::from(outcome.success());
+        if !outcome.success()
+            && let Some(log) = &mut self.failures
+            && let Err(error) = log.write(&Failure::now(method, outcome, latency.saturating_sub(late)))
+        {
+            eprintln!("demo-load: no more failures are written down: {error}");
+            self.failures = None;
+        }
         self.latest = self.latest.max(late);
     }
 
@@ -154,6 +168,21 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
+
+    #[test]
+    fn what_was_not_served_is_written_down_with_its_times() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("failures");
+        let mut recorder = Recorder::new(Some(FailureLog::create(&path).unwrap()));
+        for outcome in [Outcome::Answered(404), Outcome::Answered(503), Outcome::Unsent] {
+            recorder.record("POST", &outcome, Duration::from_millis(30), Duration::from_millis(10));
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let all: Vec<Failure> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<_> = all.iter().map(|f| (f.outcome.as_str(), f.status)).collect();
+        assert_eq!(told, [("answered", 503), ("unsent", 0)]);
+        assert!(all.iter().all(|f| f.ended_unix_ms - f.began_unix_ms == 20), "{text}");
+    }
 
     #[test]
     fn every_request_has_one_outcome_and_only_sent_ones_count() {
