@@ -1,4 +1,4 @@
-//! The programs that the demo and the benchmarks run, built with optimisation.
+//! The programs of this workspace that the demo, the benchmarks and the end-to-end tests run, built.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,16 @@ use crate::steps::{cargo, timed};
 
 /// A program of this workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Program {
+pub enum Program {
+    /// `hosp-proxy`
     Proxy,
+    /// `hosp-agent`
     Agent,
+    /// `hosp-tui`
     Tui,
+    /// `demo-origin`
     DemoOrigin,
+    /// `demo-load`
     DemoLoad,
 }
 
@@ -23,7 +28,7 @@ impl Program {
     const ALL: [Self; 5] = [Self::Proxy, Self::Agent, Self::Tui, Self::DemoOrigin, Self::DemoLoad];
 
     /// Its name, which is also that of its process.
-    pub(crate) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         self.names().1
     }
 
@@ -40,17 +45,27 @@ impl Program {
 }
 
 /// Programs that were built, by name.
-#[derive(Debug)]
-pub(crate) struct Programs(BTreeMap<String, PathBuf>);
+#[derive(Clone, Debug)]
+pub struct Programs(BTreeMap<String, PathBuf>);
 
 impl Programs {
-    /// Builds all of them, whoever needs which: a fixed selection gives each dependency the same features every
-    /// time, so that no command builds again what another has built.
-    pub(crate) fn build() -> anyhow::Result<Self> {
+    /// Builds all of them with optimisation, for whatever shows or measures what they can do.
+    pub fn build() -> anyhow::Result<Self> {
+        Self::with_profile("release")
+    }
+
+    /// Builds all of them as `cargo build` does: sooner done, for tests of what they do.
+    pub fn build_for_tests() -> anyhow::Result<Self> {
+        Self::with_profile("dev")
+    }
+
+    /// All, whoever needs which: a fixed selection gives each dependency the same features every time, so that no
+    /// command builds again what another has built.
+    fn with_profile(profile: &str) -> anyhow::Result<Self> {
         let list = Program::ALL.map(Program::name);
-        timed(&format!("cargo build --release ({})", list.join(", ")), || {
+        timed(&format!("cargo build --profile {profile} ({})", list.join(", ")), || {
             let mut cargo = cargo()?;
-            cargo.args(["build", "--release", "--message-format=json-render-diagnostics"]);
+            cargo.args(["build", "--profile", profile, "--message-format=json-render-diagnostics"]);
             for (package, name) in Program::ALL.map(Program::names) {
                 cargo.args(["--package", package, "--bin", name]);
             }
@@ -67,7 +82,7 @@ impl Programs {
     }
 
     /// Where `program` lies.
-    pub(crate) fn path(&self, program: Program) -> &Path {
+    pub fn path(&self, program: Program) -> &Path {
         &self.0[program.name()]
     }
 }

@@ -192,6 +192,12 @@ impl Running {
         ended.or_else(|| self.child.wait().ok())
     }
 
+    /// Kills it and its group (SIGKILL), as a crash does: it cleans nothing up.
+    pub fn kill(&mut self) -> Option<ExitStatus> {
+        self.signal(Signal::KILL);
+        self.child.wait().ok()
+    }
+
     /// The last `lines` lines that it printed.
     pub fn log_tail(&self, lines: usize) -> String {
         let text = self.log.as_ref().and_then(|path| fs::read(path).ok()).unwrap_or_default();

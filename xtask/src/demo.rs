@@ -7,7 +7,6 @@ mod books;
 mod evidence;
 mod live;
 mod report;
-mod stack;
 mod watch;
 
 use std::io::IsTerminal as _;
@@ -20,12 +19,12 @@ use anyhow::{Context as _, anyhow};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use xtask::load::LoadReport;
 use xtask::poll;
+use xtask::stack::{Settings, Stack};
 
 use crate::artifacts::Programs;
 use crate::steps::{as_root, is_root, timed};
 use books::Book;
 use evidence::Evidence;
-use stack::Stack;
 use watch::Watch;
 
 /// What `sysexits.h` calls EX_NOPERM.
@@ -62,6 +61,11 @@ impl Options {
     const fn time_scale(&self) -> f64 {
         if self.real_time { 1.0 } else { 0.01 }
     }
+
+    fn settings(&self) -> Settings {
+        let (rate, seed, time_scale, keep) = (self.rate, self.seed, self.time_scale(), self.keep);
+        Settings { rate, seed, time_scale, keep, ..Settings::default() }
+    }
 }
 
 /// Runs `cargo xtask demo`.
@@ -88,7 +92,7 @@ pub(crate) fn run(options: &Options) -> ExitCode {
 /// Builds everything and starts the stack, without load.
 fn start(options: &Options) -> anyhow::Result<Stack> {
     let programs = Programs::build()?;
-    timed("starting origin, agent and proxy", || Stack::start(options, programs))
+    timed("starting origin, agent and proxy", || Stack::start("demo", options.settings(), programs))
 }
 
 /// Set by the signals that end the demo.

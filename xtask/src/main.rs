@@ -1,6 +1,5 @@
 //! Everything a maintainer runs, continuous integration included: `cargo xtask setup|demo|test|fuzz|bench|ebpf|ci`.
 
-mod artifacts;
 mod bench;
 mod ci;
 mod demo;
@@ -8,12 +7,12 @@ mod ebpf;
 mod fuzz;
 mod kernels;
 mod setup;
-mod steps;
 mod test;
 
 use std::process::ExitCode;
 
 use clap::Parser;
+use xtask::{artifacts, steps};
 
 /// hosp's maintenance commands
 #[derive(Debug, Parser)]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 
 /// Runs a command as a step of its own: its name first, its output as it comes, its time at the end.
-pub(crate) fn step(what: &str, command: &mut Command) -> anyhow::Result<()> {
+pub fn step(what: &str, command: &mut Command) -> anyhow::Result<()> {
     timed(what, || {
         let status = command.status().with_context(|| cannot_run(command))?;
         ensure!(status.success(), "{what} failed ({status}): {command:?}");
@@ -17,7 +17,7 @@ pub(crate) fn step(what: &str, command: &mut Command) -> anyhow::Result<()> {
 }
 
 /// Announces and times a step.
-pub(crate) fn timed<T>(what: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub fn timed<T>(what: &str, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     eprintln!("==> {what}");
     let start = Instant::now();
     let done = work()?;
@@ -26,7 +26,7 @@ pub(crate) fn timed<T>(what: &str, work: impl FnOnce() -> anyhow::Result<T>) -> 
 }
 
 /// What a command prints, without the white space at its end.
-pub(crate) fn output(command: &mut Command) -> anyhow::Result<String> {
+pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let output = command.output().with_context(|| cannot_run(command))?;
     let errors = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{command:?} failed ({}): {}", output.status, errors.trim_end());
@@ -38,20 +38,20 @@ fn cannot_run(command: &Command) -> String {
 }
 
 /// The cargo that runs us, in the workspace's folder.
-pub(crate) fn cargo() -> anyhow::Result<Command> {
+pub fn cargo() -> anyhow::Result<Command> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace()?);
     Ok(cargo)
 }
 
 /// The workspace's folder.
-pub(crate) fn workspace() -> anyhow::Result<PathBuf> {
+pub fn workspace() -> anyhow::Result<PathBuf> {
     let manifest = env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;
     Ok(Path::new(&manifest).parent().context("xtask lies within the workspace")?.to_path_buf())
 }
 
 /// Where cargo puts what it builds.
-pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
+pub fn target_dir() -> anyhow::Result<PathBuf> {
     Ok(match env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => env::current_dir()?.join(dir),
         None => workspace()?.join("target"),
@@ -59,17 +59,17 @@ pub(crate) fn target_dir() -> anyhow::Result<PathBuf> {
 }
 
 /// Whether we may do what only root may.
-pub(crate) fn is_root() -> bool {
+pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// How to run the same command as root with this user's toolchain.
-pub(crate) fn as_root(command: &str) -> String {
+pub fn as_root(command: &str) -> String {
     format!("sudo env \"PATH=$PATH\" \"HOME=$HOME\" cargo xtask {command}")
 }
 
 /// Where a program lies: in `PATH`, or where Debian keeps what only root uses to run.
-pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
+pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(system).map(|dir| dir.join(name)).find(|file| file.is_file())

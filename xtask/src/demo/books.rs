@@ -2,8 +2,9 @@
 
 use hosp_feed::{Books, Leg};
 use xtask::counts::Counts;
+use xtask::stack::{LOAD, ORIGIN, PROXY};
 
-use super::evidence::{Evidence, LOAD, ORIGIN, PROXY};
+use super::evidence::Evidence;
 
 /// One fact, and what each party says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]

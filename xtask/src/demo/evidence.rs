@@ -3,45 +3,19 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use hosp_feed::{Leg, ProxyFacts, Series, Snapshot};
+use hosp_feed::{Leg, ProxyFacts, Snapshot};
 use xtask::counts::Counts;
 use xtask::load::LoadReport;
 use xtask::origin::OriginReport;
 use xtask::prom::Scrape;
+use xtask::stack::{PROXY, Scope, Stack};
 use xtask::usage::Usage;
 
-use super::stack::Stack;
 use super::watch::{Seen, Watch};
-
-/// The name under which the agent files hosp-proxy.
-pub(super) const PROXY: &str = "hosp-proxy";
-/// The name under which it files the origin.
-pub(super) const ORIGIN: &str = "demo-origin";
-/// The name under which it files the load generator.
-pub(super) const LOAD: &str = "demo-load";
 
 /// Outcomes of attempts for which not one byte reached the origin: no connection, or a pooled one that had been
 /// closed while idle.
 const UNSENT: [&str; 2] = ["connect", "idle_race"];
-
-/// Which of the agent's series are about this demo: an agent that observes the whole host sees others too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Scope {
-    pub(super) proxy_port: u16,
-    pub(super) origin_port: u16,
-}
-
-impl Scope {
-    /// Whether a series is what `service` had to do with on `leg`, within this demo.
-    pub(super) fn covers(self, series: &Series, leg: Leg, service: &str) -> bool {
-        let key = &series.key;
-        let port = match (leg, service) {
-            (Leg::Server, PROXY) | (Leg::Client, LOAD) => self.proxy_port,
-            _ => self.origin_port,
-        };
-        key.leg == leg && key.service == service && key.server_port == port
-    }
-}
 
 /// What everybody says.
 #[derive(Clone, Debug)]
@@ -89,11 +63,12 @@ impl Evidence {
 
     /// What the agent saw of hosp-proxy on `leg`, by its metrics.
     pub(super) fn metered(&self, leg: Leg) -> Counts {
-        let (leg, port) = match leg {
-            Leg::Server => ("server", self.scope.proxy_port),
-            Leg::Client => ("client", self.scope.origin_port),
+        let port = self.scope.port(leg, PROXY).to_string();
+        let leg = match leg {
+            Leg::Server => "server",
+            Leg::Client => "client",
         };
-        let labels = [("leg", leg), ("service", PROXY), ("server_port", &port.to_string())];
+        let labels = [("leg", leg), ("service", PROXY), ("server_port", &port)];
         counts(&self.agent_metrics, "hosp_agent_requests_total", &labels)
     }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use xtask::child::{Launch, LaunchError, Running};
+use xtask::stack::Stack;
 
-use super::stack::Stack;
 use super::{Options, start, told_to_stop};
 
 /// How often we look whether something has died.

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use hosp_feed::{Focus, Latency, Leg, Series, Tally, tally};
 use xtask::load::LatencyReport;
+use xtask::stack::PROXY;
 use xtask::table::Table;
 
 use super::Options;
 use super::books::Book;
-use super::evidence::{Evidence, PROXY, per};
+use super::evidence::{Evidence, per};
 
 /// The whole report.
 pub(super) fn render(options: &Options, evidence: &Evidence, books: &[Book]) -> String {

@@ -7,8 +7,7 @@ use anyhow::Context as _;
 use hosp_feed::{Latency, Leg, Snapshot};
 use http_body_util::BodyExt as _;
 use xtask::endpoint::{Endpoint, Why};
-
-use super::evidence::{PROXY, Scope};
+use xtask::stack::{PROXY, Scope};
 
 /// What the feed has said so far of hosp-proxy, interval by interval.
 #[derive(Clone, Debug, Default)]

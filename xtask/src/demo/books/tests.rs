@@ -4,9 +4,9 @@ use hosp_feed::{AgentInfo, Cost, OriginState, Outcome, ProxyFacts, Series, Serie
 use xtask::load::LoadReport;
 use xtask::origin::OriginReport;
 use xtask::prom::Scrape;
+use xtask::stack::Scope;
 
 use super::*;
-use crate::demo::evidence::Scope;
 use crate::demo::watch::Seen;
 
 const SCOPE: Scope = Scope { proxy_port: 80, origin_port: 90 };
