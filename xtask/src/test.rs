@@ -8,6 +8,7 @@ use std::env;
 
 use anyhow::ensure;
 
+use crate::artifacts::Programs;
 use crate::kernels;
 use crate::setup::{self, Group};
 use crate::steps::{as_root, cargo, is_root, step, timed};
@@ -42,6 +43,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         );
     }
 
+    if is_root() {
+        // The end-to-end tests would, but nobody sees what a test is waiting for.
+        Programs::build_for_tests()?;
+    }
     step("building the tests", cargo()?.args(["test", "--workspace", "--no-run"]))?;
     let mut tests = cargo()?;
     tests.args(["test", "--workspace", "--no-fail-fast", "--"]).args(&options.filter);
