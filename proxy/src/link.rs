@@ -1,5 +1,7 @@
 //! One TCP connection, shared between hyper, which drives it, and us, who ask about it.
 
+mod alarm;
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem::MaybeUninit;
@@ -12,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::framing::Scanner;
+use alarm::Alarm;
 
 /// A connection that hyper reads and writes; clones are handles to the same one.
 #[derive(Clone, Debug)]
@@ -22,6 +25,7 @@ pub struct Link {
 #[derive(Debug)]
 struct Inner {
     stream: RefCell<TcpStream>,
+    readable: RefCell<Alarm>,
     written: Cell<u64>,
     scanner: Option<Scanner>,
 }
@@ -38,7 +42,14 @@ impl Link {
     }
 
     fn new(stream: TcpStream, scanner: Option<Scanner>) -> Self {
-        Self { inner: Rc::new(Inner { stream: RefCell::new(stream), written: Cell::new(0), scanner }) }
+        Self {
+            inner: Rc::new(Inner {
+                stream: RefCell::new(stream),
+                readable: RefCell::default(),
+                written: Cell::new(0),
+                scanner,
+            }),
+        }
     }
 
     /// Bytes that the kernel has taken for sending so far.
@@ -75,7 +86,9 @@ impl Link {
 impl AsyncRead for Link {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let result = Pin::new(&mut *self.inner.stream.borrow_mut()).poll_read(cx, buf);
+        let mut stream = self.inner.stream.borrow_mut();
+        let result =
+            self.inner.readable.borrow_mut().poll(cx, |cx| Pin::new(&mut *stream).poll_read(cx, buf));
         if let Some(scanner) = &self.inner.scanner {
             scanner.read(&buf.filled()[before..]);
         }
