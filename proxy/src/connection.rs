@@ -1,11 +1,12 @@
 //! One client connection: hyper's server on it, with our limits.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,7 +18,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::handler::handle;
 use crate::link::Link;
-use crate::timer::{ConnectionTimer, LazySleep};
+use crate::timer::LazySleep;
 use crate::worker::Worker;
 
 /// What all requests of one client connection share.
@@ -29,8 +30,22 @@ pub struct Connection {
     pub client: Rc<Client>,
     /// The connection itself.
     pub link: Link,
-    /// The timer for the deadlines of its requests, one after the other.
+    /// The timer for the deadlines of its requests, one after the other, and for the waits between them.
     pub patience: RefCell<LazySleep>,
+    /// Since when the next request's head is waited for; `None` while a request is under way.
+    pub idle: Cell<Option<Instant>>,
+}
+
+impl Connection {
+    /// Ready when the client has taken too long over its next request: for the whole head, from the end of the answer
+    /// before.
+    fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(since) = self.idle.get() else { return Poll::Pending };
+        let limit = self.worker.shared.config.limits.client_idle;
+        ready!(self.patience.borrow_mut().poll_until(cx, since + limit));
+        tracing::debug!(client = %self.client.address(), "no request within {limit:?}");
+        Poll::Ready(())
+    }
 }
 
 /// hyper's server, set up once per worker.
@@ -44,7 +59,8 @@ pub fn server(config: &Config) -> http1::Builder {
         .pipeline_flush(false)
         .max_buf_size(config.limits.head.max(64 << 10))
         .max_header_size(config.limits.head)
-        .header_read_timeout(config.limits.client_idle);
+        // Ours costs nothing per request: see `Connection::poll_idle`.
+        .header_read_timeout(None::<Duration>);
     server
 }
 
@@ -55,38 +71,47 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
         return;
     }
     let shared = worker.shared.clone();
-    let limits = &shared.config.limits;
     let link = Link::incoming(stream);
+    let now = Instant::now();
     let connection = Rc::new(Connection {
         client: Rc::new(Client::at(peer)),
         link: link.clone(),
-        patience: RefCell::new(LazySleep::new(Instant::now() + shared.config.deadline)),
+        patience: RefCell::new(LazySleep::new(
+            now + shared.config.deadline.min(shared.config.limits.client_idle),
+        )),
+        idle: Cell::new(Some(now)),
         worker: worker.clone(),
     });
-    // hyper keeps silent about heads that never end unless it is given a timer.
-    let mut server = worker.server.clone();
-    server.timer(ConnectionTimer::new(limits.client_idle));
-    let service = service_fn(move |request| handle(connection.clone(), request));
-    let mut serving = pin!(server.serve_connection(TokioIo::new(link.clone()), service));
+    let service = {
+        let connection = connection.clone();
+        service_fn(move |request| handle(connection.clone(), request))
+    };
+    let mut serving = pin!(worker.server.serve_connection(TokioIo::new(link.clone()), service));
     let mut draining = shared.draining.clone();
+    let told_to_drain = draining.clone();
     let mut drained = pin!(async move {
         // An error means that nobody can ask for it any more.
         if draining.wait_for(|draining| *draining).await.is_err() {
             std::future::pending::<()>().await;
         }
     });
-    let mut told = false;
+    let (mut told, mut waiting) = (false, false);
     shared.metrics.connections.inc();
     let result = poll_fn(|cx| {
         if let Poll::Ready(result) = serving.as_mut().poll(cx) {
             return Poll::Ready(result);
         }
-        if !told && drained.as_mut().poll(cx).is_ready() {
+        // Once it waits, another look at the flag is all that a poll needs.
+        let news = !waiting || told_to_drain.has_changed().unwrap_or(true);
+        if !told && news && drained.as_mut().poll(cx).is_ready() {
             told = true;
             serving.as_mut().graceful_shutdown();
-            return serving.as_mut().poll(cx);
+            if let Poll::Ready(result) = serving.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
         }
-        Poll::Pending
+        waiting = true;
+        connection.poll_idle(cx).map(Ok)
     })
     .await;
     shared.metrics.connections.dec();

@@ -47,7 +47,7 @@ pub async fn handle(
     let (mut head, body) = request.into_parts();
     let worker = &connection.worker;
     let id = worker.ids.of(&head.headers);
-    let record = Record::open(worker, &connection.client, &head, &id, start);
+    let record = Record::open(&connection, &head, &id, start);
     let both_lengths = connection.link.scanner().is_some_and(|s| s.take_verdict(!body.is_end_stream()));
     let mut response = match admit(&mut head, both_lengths) {
         Ok(target) => pass(&connection, head, body, &target, &id, record, start).await,

@@ -9,12 +9,13 @@ use tokio::time::Instant;
 use crate::access::Line;
 use crate::cache::CacheResult;
 use crate::client::Client;
+use crate::connection::Connection;
 use crate::metrics::requests::MethodLabel;
 use crate::worker::Worker;
 
 /// The account of one request. Dropped, it is closed: whoever holds it last decides when that is.
 pub struct Record {
-    worker: Rc<Worker>,
+    connection: Rc<Connection>,
     method: MethodLabel,
     start: Instant,
     status: Option<StatusCode>,
@@ -47,18 +48,19 @@ impl std::fmt::Debug for Record {
 impl Record {
     /// Opens the account of a request whose head is `head`.
     pub fn open(
-        worker: &Rc<Worker>,
-        client: &Rc<Client>,
+        connection: &Rc<Connection>,
         head: &http::request::Parts,
         request_id: &HeaderValue,
         start: Instant,
     ) -> Self {
-        worker.shared.metrics.in_flight.inc();
-        let details = worker.shared.access.as_ref().map(|_| {
+        let shared = &connection.worker.shared;
+        connection.idle.set(None);
+        shared.metrics.in_flight.inc();
+        let details = shared.access.as_ref().map(|_| {
             let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
             Box::new(Details {
                 at: SystemTime::now(),
-                client: client.clone(),
+                client: connection.client.clone(),
                 method: head.method.clone(),
                 host: head.headers.get(http::header::HOST).map(text).unwrap_or_default(),
                 path: head.uri.path().to_owned(),
@@ -66,7 +68,7 @@ impl Record {
             })
         });
         Self {
-            worker: worker.clone(),
+            connection: connection.clone(),
             method: MethodLabel::of(&head.method),
             start,
             status: None,
@@ -81,7 +83,7 @@ impl Record {
     /// Takes note of what the cache had to say, and counts it.
     pub fn cache(&mut self, result: CacheResult) {
         self.cache = Some(result);
-        self.worker.shared.metrics.cache[result.index()].inc();
+        self.connection.worker.shared.metrics.cache[result.index()].inc();
     }
 
     /// Takes note of a try.
@@ -107,9 +109,11 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        let shared = &self.worker.shared;
-        let duration = self.start.elapsed();
-        self.worker.counters.count(&shared.metrics, self.method, self.status, duration.as_secs_f64());
+        let Worker { shared, counters, .. } = &*self.connection.worker;
+        let now = Instant::now();
+        let duration = now.saturating_duration_since(self.start);
+        self.connection.idle.set(Some(now));
+        counters.count(&shared.metrics, self.method, self.status, duration.as_secs_f64());
         shared.metrics.in_flight.dec();
         if let (Some(log), Some(details)) = (&shared.access, self.details.take()) {
             log.write(Line {

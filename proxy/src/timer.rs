@@ -6,33 +6,40 @@
 //! fires, it compares the clock with the deadline that counts now and re-arms itself for the rest.
 
 use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use hyper::rt::{Sleep, Timer};
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
-/// A reusable timer whose deadline is given at each poll.
+/// A reusable timer whose deadline is given at each poll. Only one task may poll it.
 #[derive(Debug)]
 pub struct LazySleep {
     inner: Pin<Box<tokio::time::Sleep>>,
+    /// Whether `inner` has the task's waker, so that it needs no poll before it has elapsed.
+    registered: bool,
 }
 
 impl LazySleep {
     /// A timer that is first armed for `deadline`.
     pub fn new(deadline: Instant) -> Self {
-        Self { inner: Box::pin(tokio::time::sleep_until(deadline)) }
+        Self { inner: Box::pin(tokio::time::sleep_until(deadline)), registered: false }
     }
 
     /// Ready once `deadline` has passed. The task is woken at `deadline`, or earlier for nothing.
     pub fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         loop {
-            if self.inner.is_elapsed() || self.inner.deadline() > deadline {
+            let elapsed = self.inner.is_elapsed();
+            if elapsed || self.inner.deadline() > deadline {
                 self.inner.as_mut().reset(deadline);
+            } else if self.registered {
+                return Poll::Pending;
             }
-            std::task::ready!(self.inner.as_mut().poll(cx));
+            // Out of its budget, the task would be told to wait without having been registered.
+            self.registered = pin!(unconstrained(self.inner.as_mut())).poll(cx).is_pending();
+            if self.registered {
+                return Poll::Pending;
+            }
             if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
@@ -40,55 +47,11 @@ impl LazySleep {
     }
 }
 
-/// hyper's timer for one client connection: all its sleeps share one [`LazySleep`].
-///
-/// hyper makes and drops a sleep for every request head that it waits for.
-#[derive(Clone, Debug)]
-pub struct ConnectionTimer {
-    shared: Arc<Mutex<LazySleep>>,
-}
-
-impl ConnectionTimer {
-    /// A timer first armed `period` from now.
-    pub fn new(period: Duration) -> Self {
-        Self { shared: Arc::new(Mutex::new(LazySleep::new(Instant::now() + period))) }
-    }
-}
-
-impl Timer for ConnectionTimer {
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
-        self.sleep_until((Instant::now() + duration).into_std())
-    }
-
-    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
-        Box::pin(SharedSleep { shared: self.shared.clone(), deadline: Instant::from_std(deadline) })
-    }
-
-    fn now(&self) -> std::time::Instant {
-        Instant::now().into_std()
-    }
-}
-
-struct SharedSleep {
-    shared: Arc<Mutex<LazySleep>>,
-    deadline: Instant,
-}
-
-impl Sleep for SharedSleep {}
-
-impl Future for SharedSleep {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut sleep = self.shared.lock().expect("no holder of this lock panics");
-        sleep.poll_until(cx, self.deadline)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::future::poll_fn;
+    use std::time::Duration;
 
     #[tokio::test(start_paused = true)]
     async fn a_later_deadline_is_kept_although_the_timer_was_armed_for_an_earlier_one() {
