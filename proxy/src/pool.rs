@@ -7,8 +7,11 @@
 //! takes 3 % fewer instructions and 4 % more CPU, because the writes of a busy worker then come one by one and wake
 //! the origin each time, where now they come in a row.
 
+mod hush;
+
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::http1::{self, SendRequest};
@@ -20,6 +23,7 @@ use crate::body::replay::RequestBody;
 use crate::config::{Config, PoolConfig};
 use crate::link::Link;
 use crate::origin::Origin;
+pub use hush::Hush;
 
 /// How often [`Pool::reap`] is called, and so the error of idle times.
 pub const REAP_INTERVAL: Duration = Duration::from_secs(1);
@@ -60,6 +64,8 @@ pub struct Lease {
     pub sender: SendRequest<RequestBody>,
     /// The connection itself.
     pub link: Link,
+    /// What wakes the connection's task.
+    pub hush: Arc<Hush>,
     /// Whether it has served a request before.
     pub reused: bool,
 }
@@ -138,12 +144,14 @@ impl Pool {
         let link = Link::outgoing(stream);
         let handshake = self.client.handshake(TokioIo::new(link.clone())).await;
         let (sender, connection) = handshake.map_err(|error| failed(io::Error::other(error)))?;
+        let hush = Arc::new(Hush::default());
+        let connection = hush.clone().run(connection);
         tokio::task::spawn_local(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection to an origin ended");
             }
         });
-        Ok(Lease { sender, link, reused: false })
+        Ok(Lease { sender, link, hush, reused: false })
     }
 }
 

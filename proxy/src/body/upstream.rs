@@ -132,7 +132,13 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, CutBody>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+        // Without its connection the body is over, one way or the other.
+        let this = &mut *self;
+        let Some(lease) = &this.lease else { return Poll::Ready(None) };
+        lease.hush.hold();
+        let polled = Pin::new(&mut this.incoming).poll_frame(cx);
+        lease.hush.release(!this.incoming.is_end_stream());
+        let Poll::Ready(frame) = polled else {
             let error = ready!(self.poll_stalled(cx));
             return self.broken(error);
         };
