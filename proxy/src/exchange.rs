@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::error::Failure;
 use crate::forward::Outgoing;
 use crate::record::Record;
-use crate::retry::{Delivery, Denied, Facts, Plan, Policy, Reason, Repeat, retry_after};
+use crate::retry::{Delivery, Denied, Facts, Plan, Policy, Reason, retry_after};
 use attempt::{Answer, TryError};
 
 /// Most of a failed answer's body that is held while further tries are made, in bytes.
@@ -42,7 +42,6 @@ pub struct Exchange<'a> {
     connection: &'a Connection,
     outgoing: &'a Outgoing<'a>,
     body: Option<&'a Replay>,
-    repeat: Repeat,
     start: Instant,
     tried: Tried,
     turn: usize,
@@ -59,13 +58,11 @@ impl<'a> Exchange<'a> {
         body: Option<&'a Replay>,
         start: Instant,
     ) -> Self {
-        let repeat = Repeat::of(&outgoing.method, &outgoing.headers);
         let turn = connection.worker.next_turn();
         Self {
             connection,
             outgoing,
             body,
-            repeat,
             start,
             tried: Tried::default(),
             turn,
@@ -130,7 +127,7 @@ impl<'a> Exchange<'a> {
             reason,
             delivery,
             reused,
-            repeat: self.repeat,
+            repeat: self.outgoing.repeat,
             replayable: self.body.is_none_or(Replay::is_replayable),
             tries: self.tries,
             raced: self.raced,

@@ -1,5 +1,6 @@
 //! What becomes of a message's head on its way through: each file one rule, assembled here.
 
+pub mod fields;
 pub mod forwarded;
 pub mod hop;
 pub mod target;
@@ -8,13 +9,15 @@ pub mod via;
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts as RequestHead;
 use http::response::Parts as ResponseHead;
-use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use http::{HeaderValue, Method, Uri, Version};
 
 use crate::client::Client;
 use crate::config::{ForwardedConfig, HostPolicy};
 use crate::error::Refusal;
 use crate::request_id::X_REQUEST_ID;
+use crate::retry::Repeat;
 
+pub use fields::Fields;
 pub use target::Target;
 
 /// The head that origins get, made once for all tries.
@@ -25,9 +28,11 @@ pub struct Outgoing<'a> {
     /// Target in origin form (or `*`).
     pub uri: &'a Uri,
     /// All fields, but the `Host` only with `own_host`.
-    pub headers: HeaderMap,
+    pub fields: Fields,
     /// Whether the fields have a `Host`; without one, each origin gets its own.
     pub own_host: bool,
+    /// Whether it may be sent more than once.
+    pub repeat: Repeat,
 }
 
 /// Turns a client's head into what origins get.
@@ -58,7 +63,8 @@ pub fn request<'a>(
         }
     }
     let own_host = config.host == HostPolicy::Preserve && target.host.is_some();
-    Outgoing { method: head.method, uri: &target.uri, headers: head.headers, own_host }
+    let repeat = Repeat::of(&head.method, headers);
+    Outgoing { method: head.method, uri: &target.uri, fields: Fields::new(head.headers), own_host, repeat }
 }
 
 /// Why an origin's answer cannot be passed on.

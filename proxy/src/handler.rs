@@ -170,9 +170,9 @@ fn fill(
         return None;
     }
     let (now, received) = (Instant::now(), SystemTime::now());
-    let storing =
-        decide::storing(&lookup.ask, &outgoing.headers, head.status, &head.headers, received, policy)?;
-    let vary = selectors(storing.vary, &outgoing.headers, shared.config.forwarded.trust)?;
+    let sent = outgoing.fields.to_map();
+    let storing = decide::storing(&lookup.ask, &sent, head.status, &head.headers, received, policy)?;
+    let vary = selectors(storing.vary, &sent, shared.config.forwarded.trust)?;
     let delay: Duration = now.saturating_duration_since(lookup.start);
     let initial_age = freshness::initial_age(&head.headers, received, delay);
     let meta = Meta {

@@ -112,7 +112,7 @@ impl Exchange<'_> {
         fresh: bool,
     ) -> Result<(http::Response<hyper::body::Incoming>, Lease), TryError> {
         let worker = &self.connection.worker;
-        let certain = self.repeat == Repeat::Harmful;
+        let certain = self.outgoing.repeat == Repeat::Harmful;
         let pooled = if fresh { None } else { worker.pool.checkout(endpoint, certain) };
         let mut lease = match pooled {
             Some(lease) => lease,
@@ -151,7 +151,7 @@ impl Exchange<'_> {
         *request.method_mut() = self.outgoing.method.clone();
         *request.uri_mut() = self.outgoing.uri.clone();
         *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = self.outgoing.headers.clone();
+        *request.headers_mut() = self.outgoing.fields.to_map();
         if !self.outgoing.own_host {
             let origin = &self.connection.worker.shared.endpoints[endpoint].origin;
             request.headers_mut().insert(HOST, origin.authority().clone());
