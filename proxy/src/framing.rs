@@ -66,7 +66,7 @@ struct Head {
 impl Head {
     /// Scans on; `true` when the blank line that ends the head was found.
     fn scan(&mut self, mut bytes: &[u8]) -> bool {
-        while let Some(at) = bytes.iter().position(|&b| b == b'\n') {
+        while let Some(at) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = bytes.split_at(at);
             bytes = &rest[1..];
             let ended = if self.line.is_empty() {

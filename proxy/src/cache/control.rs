@@ -54,18 +54,18 @@ impl Directives {
             list = rest;
             let at = member.iter().position(|&b| b == b'=').unwrap_or(member.len());
             let (name, value) = member.split_at(at);
-            let name = name.trim_ascii().to_ascii_lowercase();
+            let name = name.trim_ascii();
             let value = value.get(1..).unwrap_or_default();
-            match name.as_slice() {
-                b"no-store" => self.no_store = true,
-                b"no-cache" => self.no_cache = true,
-                b"private" => self.private = true,
-                b"public" => self.public = true,
-                b"must-revalidate" => self.must_revalidate = true,
-                b"only-if-cached" => self.only_if_cached = true,
-                b"max-age" => shorten(&mut self.max_age, value),
-                b"s-maxage" => shorten(&mut self.s_maxage, value),
-                b"min-fresh" => lengthen(&mut self.min_fresh, value),
+            match name {
+                name if name.eq_ignore_ascii_case(b"no-store") => self.no_store = true,
+                name if name.eq_ignore_ascii_case(b"no-cache") => self.no_cache = true,
+                name if name.eq_ignore_ascii_case(b"private") => self.private = true,
+                name if name.eq_ignore_ascii_case(b"public") => self.public = true,
+                name if name.eq_ignore_ascii_case(b"must-revalidate") => self.must_revalidate = true,
+                name if name.eq_ignore_ascii_case(b"only-if-cached") => self.only_if_cached = true,
+                name if name.eq_ignore_ascii_case(b"max-age") => shorten(&mut self.max_age, value),
+                name if name.eq_ignore_ascii_case(b"s-maxage") => shorten(&mut self.s_maxage, value),
+                name if name.eq_ignore_ascii_case(b"min-fresh") => lengthen(&mut self.min_fresh, value),
                 _ => {}
             }
         }

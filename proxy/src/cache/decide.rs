@@ -71,10 +71,13 @@ pub struct Storing {
 /// Whether an answer is worth a closer look by [`storing`]. Most answers of an application are not, and
 /// this is cheaper.
 pub fn may_store(ask: &Ask, headers: &HeaderMap, policy: StorePolicy) -> bool {
-    ask.store
-        && (!policy.default_ttl.is_zero()
-            || headers.contains_key(CACHE_CONTROL)
-            || headers.contains_key(EXPIRES))
+    if !ask.store {
+        return false;
+    }
+    if headers.contains_key(CACHE_CONTROL) {
+        return !Directives::of(headers).no_store;
+    }
+    !policy.default_ttl.is_zero() || headers.contains_key(EXPIRES)
 }
 
 /// Whether an answer is stored, and how.
