@@ -16,6 +16,14 @@ use tokio::net::TcpStream;
 use crate::framing::Scanner;
 use alarm::Alarm;
 
+/// Pieces that are together no longer than this, in bytes, are written as one.
+const SMALL: usize = 4 << 10;
+
+thread_local! {
+    /// Where they are put together.
+    static GATHERED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// A connection that hyper reads and writes; clones are handles to the same one.
 #[derive(Clone, Debug)]
 pub struct Link {
@@ -115,9 +123,16 @@ impl AsyncWrite for Link {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // For one piece, the plain call is the cheaper one in the kernel.
+        // The plain call is the cheaper one in the kernel: by more than it costs to copy a small answer together.
         if let [one] = bufs {
             return self.poll_write(cx, one);
+        }
+        if bufs.iter().map(|buf| buf.len()).sum::<usize>() <= SMALL {
+            return GATHERED.with_borrow_mut(|gathered| {
+                gathered.clear();
+                bufs.iter().for_each(|buf| gathered.extend_from_slice(buf));
+                self.poll_write(cx, gathered)
+            });
         }
         self.count(Pin::new(&mut *self.inner.stream.borrow_mut()).poll_write_vectored(cx, bufs))
     }
