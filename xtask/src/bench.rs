@@ -2,7 +2,6 @@
 
 mod agent;
 mod proxy;
-mod servers;
 mod wrk;
 
 use std::thread::available_parallelism;

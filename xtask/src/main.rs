@@ -6,6 +6,7 @@ mod demo;
 mod ebpf;
 mod fuzz;
 mod kernels;
+mod servers;
 mod setup;
 mod test;
 

@@ -42,6 +42,7 @@ const fn package(name: &'static str, proof: &'static str) -> Package {
 const TEST: &[Package] = &[
     package("nginx", "nginx"),
     package("haproxy", "haproxy"),
+    package("varnish", "varnishd"),
     package("prometheus", "promtool"),
     package("wrk", "wrk"),
     package("nghttp2-client", "h2load"),

@@ -16,9 +16,9 @@ use xtask::table::Table;
 use xtask::usage::Usage;
 use xtask::{poll, ports};
 
-use super::servers::{Server, body, configure, nginx};
 use super::{Cores, Rounds, micros, wrk};
 use crate::artifacts::{Program, Programs};
+use crate::servers::{Server, body, configure, nginx};
 use crate::steps::{as_root, is_root};
 
 const TARGET_CONF: &str = include_str!("../../assets/target.nginx.conf");

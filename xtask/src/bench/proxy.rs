@@ -16,9 +16,9 @@ use xtask::stats::{median, median_ratio};
 use xtask::table::Table;
 use xtask::usage::Usage;
 
-use super::servers::{Server, body, configure, haproxy, nginx};
 use super::{Cores, Rounds, micros, wrk};
 use crate::artifacts::{Program, Programs};
+use crate::servers::{Server, body, configure, haproxy, nginx};
 
 const ORIGIN_CONF: &str = include_str!("../../assets/origin.nginx.conf");
 const NGINX_CONF: &str = include_str!("../../assets/proxy.nginx.conf");

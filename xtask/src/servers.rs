@@ -16,12 +16,12 @@ use crate::steps::find_program;
 const READY: Duration = Duration::from_secs(20);
 
 /// A kibibyte, the body of every answer.
-pub(super) fn body() -> String {
+pub(crate) fn body() -> String {
     "0123456789abcdef".repeat(64)
 }
 
 /// Writes a configuration with its `@PLACES@` filled in.
-pub(super) fn configure(
+pub(crate) fn configure(
     dir: &Path,
     name: &str,
     template: &str,
@@ -38,18 +38,18 @@ pub(super) fn configure(
 }
 
 /// What to start.
-pub(super) struct Server<'a> {
-    pub(super) name: &'a str,
-    pub(super) program: PathBuf,
-    pub(super) args: Vec<String>,
-    pub(super) listen: SocketAddr,
-    pub(super) core: Option<usize>,
-    pub(super) cgroup: Option<&'a Cgroup>,
+pub(crate) struct Server<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) program: PathBuf,
+    pub(crate) args: Vec<String>,
+    pub(crate) listen: SocketAddr,
+    pub(crate) core: Option<usize>,
+    pub(crate) cgroup: Option<&'a Cgroup>,
 }
 
 impl Server<'_> {
     /// Starts it and waits until it accepts connections.
-    pub(super) fn start(self, dir: &Path) -> anyhow::Result<Running> {
+    pub(crate) fn start(self, dir: &Path) -> anyhow::Result<Running> {
         let log = dir.join(format!("{}.log", self.name));
         let mut launch = Launch::new(self.name, self.program).args(&self.args).log(&log).cgroup(self.cgroup);
         if let Some(core) = self.core {
@@ -71,14 +71,14 @@ impl Server<'_> {
 }
 
 /// nginx with this configuration.
-pub(super) fn nginx(config: &Path) -> anyhow::Result<(PathBuf, Vec<String>)> {
+pub(crate) fn nginx(config: &Path) -> anyhow::Result<(PathBuf, Vec<String>)> {
     let program = find_program("nginx").context("no nginx")?;
     // Before its configuration is read, nginx writes to the log of its build; `-e` turns that away, too.
     Ok((program, vec!["-e".into(), "stderr".into(), "-c".into(), config.display().to_string()]))
 }
 
 /// HAProxy with this configuration, in the foreground.
-pub(super) fn haproxy(config: &Path) -> anyhow::Result<(PathBuf, Vec<String>)> {
+pub(crate) fn haproxy(config: &Path) -> anyhow::Result<(PathBuf, Vec<String>)> {
     let program = find_program("haproxy").context("no haproxy")?;
     Ok((program, vec!["-db".into(), "-f".into(), config.display().to_string()]))
 }
