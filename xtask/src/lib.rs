@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`origin`] | `demo-origin`: a hospital's API that fails the way the real one does |
 //! | [`load`] | `demo-load`: an open-loop generator that knows what became of each request |
+//! | [`chaos_rig`] | `chaos-rig`: the fault-injecting origin and the clients of `cargo xtask chaos` |
 //! | [`connections`] | client connections, kept alive |
 //! | [`counts`] | requests by method and final status, as every party to the books reports them |
 //! | [`child`], [`cgroup`], [`ports`] | processes that never outlive the command that started them |
@@ -16,6 +17,7 @@
 
 pub mod artifacts;
 pub mod cgroup;
+pub mod chaos_rig;
 pub mod child;
 pub mod connections;
 pub mod counts;
