@@ -22,10 +22,13 @@ pub enum Program {
     DemoOrigin,
     /// `demo-load`
     DemoLoad,
+    /// `chaos-rig`
+    ChaosRig,
 }
 
 impl Program {
-    const ALL: [Self; 5] = [Self::Proxy, Self::Agent, Self::Tui, Self::DemoOrigin, Self::DemoLoad];
+    const ALL: [Self; 6] =
+        [Self::Proxy, Self::Agent, Self::Tui, Self::DemoOrigin, Self::DemoLoad, Self::ChaosRig];
 
     /// Its name, which is also that of its process.
     pub const fn name(self) -> &'static str {
@@ -40,6 +43,7 @@ impl Program {
             Self::Tui => ("hosp-tui", "hosp-tui"),
             Self::DemoOrigin => ("xtask", "demo-origin"),
             Self::DemoLoad => ("xtask", "demo-load"),
+            Self::ChaosRig => ("xtask", "chaos-rig"),
         }
     }
 }

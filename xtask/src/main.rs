@@ -1,6 +1,7 @@
-//! Everything a maintainer runs, continuous integration included: `cargo xtask setup|demo|test|fuzz|bench|ebpf|ci`.
+//! Everything a maintainer runs, continuous integration included: `cargo xtask setup|demo|test|fuzz|bench|chaos|ebpf|ci`.
 
 mod bench;
+mod chaos;
 mod ci;
 mod demo;
 mod ebpf;
@@ -29,6 +30,8 @@ enum Xtask {
     Fuzz(fuzz::Options),
     /// Measure hosp beside its peers
     Bench(bench::Options),
+    /// Run seeded faults through hosp-proxy, nginx, HAProxy and Varnish, and compare what clients get
+    Chaos(chaos::Options),
     /// Rebuild the committed BPF object, or check that it is what its sources build
     Ebpf(ebpf::Options),
     /// Check format, lints, the committed BPF object and the sample configurations
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Xtask::Test(options) => test::run(&options),
         Xtask::Fuzz(options) => fuzz::run(&options),
         Xtask::Bench(options) => bench::run(&options),
+        Xtask::Chaos(options) => chaos::run(&options),
         Xtask::Ebpf(options) => ebpf::run(&options),
         Xtask::Ci => ci::run(),
     };
