@@ -3,30 +3,62 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like the tests themselves")]
 
 use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
 use xtask::chaos_rig::report::Report;
 use xtask::child::Launch;
-use xtask::ports;
+use xtask::{poll, ports};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Clients that talk to the origin itself: every fault reaches them.
 fn without_proxy(scenario: &str, requests: u32) -> Report {
+    let [origin] = ports::free().unwrap();
+    rig(scenario, requests, origin, origin)
+}
+
+/// What the clients of `target`, whose origin is at `origin`, got.
+fn rig(scenario: &str, requests: u32, target: SocketAddr, origin: SocketAddr) -> Report {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("report.json");
-    let [origin] = ports::free().unwrap();
     let mut rig = Launch::new("chaos-rig", env!("CARGO_BIN_EXE_chaos-rig"))
         .args(["--scenario", scenario, "--requests", &requests.to_string()])
-        .args([&format!("--contender=direct={origin},{origin}"), "--report", path.to_str().unwrap()])
+        .args([&format!("--contender=x={target},{origin}"), "--report", path.to_str().unwrap()])
         .spawn()
         .unwrap();
     assert!(rig.wait(PATIENCE).expect("the rig ends").success());
     let reports: Vec<Report> = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
     reports.into_iter().next().unwrap()
 }
+
+/// nginx on `listen`, told to repeat whatever fails, writes included. Only the scenario `writes` fits its time-out.
+const RECKLESS: &str = "
+daemon off;
+user root;
+worker_processes 1;
+pid @DIR@/pid;
+error_log stderr crit;
+events {}
+http {
+    access_log off;
+    client_body_temp_path @DIR@/b;
+    proxy_temp_path @DIR@/p;
+    fastcgi_temp_path @DIR@/f;
+    uwsgi_temp_path @DIR@/u;
+    scgi_temp_path @DIR@/s;
+    upstream origin { server @ORIGIN@ max_fails=0; server @ORIGIN@ max_fails=0; server @ORIGIN@ max_fails=0; }
+    server {
+        listen @LISTEN@;
+        proxy_read_timeout 2200ms;
+        proxy_next_upstream error timeout http_500 http_502 http_503 http_504 non_idempotent;
+        location / { proxy_pass http://origin; }
+    }
+}
+";
 
 fn kinds(report: &Report) -> Vec<&str> {
     report.failures.keys().map(String::as_str).collect()
@@ -53,6 +85,33 @@ fn connections_are_refused_and_accepted_again() {
     let report = without_proxy("refused", 1000);
     assert!(report.failures["no connection"] > 0, "{report:?}");
     assert!(report.all().served > 800, "{report:?}");
+}
+
+#[test]
+fn a_proxy_that_repeats_writes_is_caught() {
+    const NGINX: &str = "/usr/sbin/nginx";
+    if !Path::new(NGINX).exists() {
+        assert!(std::env::var_os("CI").is_none(), "nginx is missing: `cargo xtask setup test` installs it");
+        println!("skipped: nginx is missing; `cargo xtask setup test` installs it");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let [listen, origin] = ports::free().unwrap();
+    let config = RECKLESS
+        .replace("@DIR@", dir.path().to_str().unwrap())
+        .replace("@ORIGIN@", &origin.to_string())
+        .replace("@LISTEN@", &listen.to_string());
+    let path = dir.path().join("nginx.conf");
+    fs::write(&path, config).unwrap();
+    let _nginx =
+        Launch::new("nginx", NGINX).args(["-e", "stderr", "-c", path.to_str().unwrap()]).spawn().unwrap();
+    poll::until("nginx listens", PATIENCE, || TcpStream::connect(listen).ok()).unwrap();
+
+    let report = rig("writes", 400, listen, origin);
+    // Writes without a key were applied again; the origin itself saw to it that those with one were not.
+    assert!(report.duplicates > 0, "{report:?}");
+    assert_eq!(report.duplicates, report.writes.attempts - report.writes.requests, "{report:?}");
+    assert!(report.keyed_writes.attempts > report.keyed_writes.requests, "{report:?}");
 }
 
 #[test]
