@@ -19,10 +19,10 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use xtask::chaos_rig::catalogue::{SCENARIOS, find};
 use xtask::chaos_rig::scenario::Scenario;
 
-use crate::artifacts::Programs;
 use crate::setup::{self, Group};
 use contenders::Kind;
 use stage::Stage;
+use xtask::artifacts::Programs;
 
 /// Nice value of everybody who takes part.
 const PRIORITY: i32 = -10;
@@ -101,7 +101,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if scenarios.iter().any(peers) {
         setup::ensure(&[Group::Test])?;
     }
-    let programs = if options.unoptimised { Programs::build_unoptimised() } else { Programs::build() }?;
+    let programs = if options.unoptimised { Programs::build_for_tests() } else { Programs::build() }?;
     // Inherited by all that takes part, so that what else the machine does decides less. Only root may.
     let _ = rustix::process::setpriority_process(None, PRIORITY);
     let told = Arc::new(AtomicBool::new(false));

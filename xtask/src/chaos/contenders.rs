@@ -15,9 +15,9 @@ use xtask::endpoint::Endpoint;
 use xtask::{poll, ports};
 
 use super::template::{Places, time};
-use crate::artifacts::{Program, Programs};
 use crate::servers::{Server, haproxy, nginx};
-use crate::steps::find_program;
+use xtask::artifacts::{Program, Programs};
+use xtask::steps::find_program;
 
 const NGINX_NAIVE: &str = include_str!("../../assets/chaos/nginx-naive.conf");
 const NGINX_EXPERT: &str = include_str!("../../assets/chaos/nginx-expert.conf");

@@ -13,7 +13,7 @@ use xtask::child::{Launch, Running};
 
 use super::bars;
 use super::contenders::{Kind, Started};
-use crate::artifacts::{Program, Programs};
+use xtask::artifacts::{Program, Programs};
 
 /// How often progress is told.
 const TELL: Duration = Duration::from_secs(5);
