@@ -41,6 +41,8 @@ pub struct Conn {
     pub response: Direction,
     /// Requests that wait for their answers.
     pub pending: Pending,
+    /// When the server read them.
+    pub reads: Reads,
 }
 
 /// Which of a connection's bytes cannot be read. Each field is written once, by one direction.
@@ -71,8 +73,8 @@ pub struct Facts {
     pub leg: u8,
     /// 1 when the connection is older than the observer.
     pub mid_stream: u8,
-    /// 1 when the connection is the observer's own.
-    pub own: u8,
+    /// 1 when the connection is the observer's own, or of a port that was not chosen.
+    pub left_out: u8,
     /// Always 0.
     pub _pad: u8,
     /// The control group of the socket: the inode number of its directory in cgroup v2; 0 when not known.
@@ -86,6 +88,15 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The port at which the server listens, whichever end that is.
+    #[inline(always)]
+    pub fn service_port(&self) -> u16 {
+        match self.leg() {
+            Leg::Server => self.local_port,
+            Leg::Client => self.remote_port,
+        }
+    }
+
     /// The side that the connection is on; the server leg while not known.
     #[inline(always)]
     pub fn leg(&self) -> Leg {
@@ -129,7 +140,7 @@ impl Conn {
     #[inline(always)]
     pub fn is_blind(&self) -> bool {
         let Blind { requests, answers, tunnel, .. } = &self.blind;
-        self.facts.own != 0 || tunnel.is_set() || (requests.is_set() && answers.is_set())
+        self.facts.left_out != 0 || tunnel.is_set() || (requests.is_set() && answers.is_set())
     }
 }
 
@@ -399,6 +410,56 @@ impl Pending {
     pub fn slot(&self, ordinal: u32) -> *mut Slot {
         // SAFETY: the index is masked to the array's length.
         unsafe { self.slots.get().cast::<Slot>().add(slot_index(ordinal)) }
+    }
+}
+
+/// When the application read requests from the socket: written where it reads, on whichever CPU that is.
+#[repr(C)]
+pub struct Reads {
+    /// Number of the newest request that was there at the last read.
+    newest: Published,
+    _pad: u32,
+    /// When request `n` was read first, in place `n % PENDING`.
+    at_ns: UnsafeCell<[u64; PENDING]>,
+    _alone: [u64; 7],
+}
+
+// SAFETY: a time is written before its number is published, and not again until that request is answered. Two reads at
+// once write nearly the same.
+unsafe impl Sync for Reads {}
+
+impl Reads {
+    /// The application has read from the socket, `now_ns` says when.
+    ///
+    /// Asks the slots, not the producer's end of the queue: the answer's direction needs the slots' cache lines next,
+    /// and nobody here needs the other one.
+    #[inline(always)]
+    pub fn note(&self, pending: &Pending, now_ns: impl FnOnce() -> u64) {
+        let (newest, answered) = (self.newest.get(), pending.answered());
+        let from = if newest.wrapping_sub(answered).cast_signed() < 0 { answered } else { newest };
+        if !pending.is_kept(from.wrapping_add(1)) {
+            return;
+        }
+        let now_ns = now_ns();
+        let mut ordinal = from;
+        let mut n = 0;
+        while n < PENDING && pending.is_kept(ordinal.wrapping_add(1)) {
+            ordinal = ordinal.wrapping_add(1);
+            // SAFETY: the index is masked to the array's length.
+            unsafe { self.at_ns.get().cast::<u64>().add(slot_index(ordinal)).write(now_ns) };
+            n += 1;
+        }
+        self.newest.set(ordinal);
+    }
+
+    /// When request `ordinal`, one of the last [`PENDING`], was read; nothing when it was not, or nobody knows.
+    #[inline(always)]
+    pub fn at_ns(&self, ordinal: u32) -> Option<u64> {
+        if self.newest.get().wrapping_sub(ordinal).cast_signed() < 0 {
+            return None;
+        }
+        // SAFETY: the index is masked to the array's length.
+        Some(unsafe { *self.at_ns.get().cast::<u64>().add(slot_index(ordinal)) })
     }
 }
 

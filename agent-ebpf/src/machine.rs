@@ -14,7 +14,7 @@ mod start_line;
 pub use answers::Answers;
 pub use requests::Requests;
 
-use crate::conn::{Blind, Direction, Facts, PATH_REST, Pending, State, epoch};
+use crate::conn::{Blind, Direction, Facts, PATH_REST, Pending, Reads, State, epoch};
 use crate::shared::{Flag, Shared};
 use crate::window::{CARRY, LOAD, STRIDE, Window, lf_in};
 use crate::{Counter, RecordHead};
@@ -93,26 +93,12 @@ pub struct Cursor {
     left: u32,
 }
 
-/// Where a run stands with the segments that were kept. Lies here for the reason that [`Cursor`] does.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-pub struct Kept {
-    /// Place in the [`crate::stash::Stash`] of the segment under way, plus one; 0 when none is.
-    pub place: u32,
-    /// 1 once a segment was taken in that ends the direction.
-    pub fin: u32,
-    /// Sequence number at which it does.
-    pub fin_at: u32,
-}
-
 /// Memory that a run works in.
 #[repr(C)]
 #[derive(Default)]
 pub struct Scratch {
     /// Where the run stands.
     pub cursor: Cursor,
-    /// And with the segments that were kept.
-    pub kept: Kept,
     /// What it looks at.
     pub window: Window,
 }
@@ -177,6 +163,8 @@ pub struct Machine<'a, S, H> {
     pub dir: &'a mut Direction,
     /// The queue between the two directions.
     pub pending: &'a Pending,
+    /// When the server read requests.
+    pub reads: &'a Reads,
     /// Memory to work in.
     pub scratch: &'a mut Scratch,
     /// Where it runs.
@@ -309,11 +297,12 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
     /// Forgets the message under way.
     #[inline(always)]
     fn reset_message(&mut self) {
-        self.dir.bytes = 0;
-        self.dir.start_ns = 0;
+        for field in [&mut self.dir.bytes, &mut self.dir.start_ns, &mut self.dir.skip] {
+            // SAFETY: a field of ours. Volatile, or LLVM makes it a call of `memset`, which goes byte by byte.
+            unsafe { core::ptr::write_volatile(field, 0) };
+        }
         self.dir.head = 0;
         self.dir.framing = 0;
-        self.dir.skip = 0;
         self.dir.status = 0;
         self.dir.long = 0;
         self.dir.carried_len = 0;

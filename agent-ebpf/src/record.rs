@@ -25,6 +25,9 @@ pub struct RecordHead {
     pub ttfb_ns: u64,
     /// From `start_ns` to the last byte of the answer, or to the end of the connection.
     pub duration_ns: u64,
+    /// From `start_ns` until the server read from the socket: how long the request lay in the kernel. 0 when nobody
+    /// knows: on the client leg, before Linux 6.3, and where the answer came before any read.
+    pub unread_ns: u64,
     /// Head and body of the request, in bytes, as far as they had passed by then.
     pub request_bytes: u64,
     /// Heads (interim ones included) and body of the answer, in bytes.
@@ -81,7 +84,7 @@ pub const SHORT: usize = size_of::<RecordHead>();
 /// Bytes of a record whose path is long.
 pub const LONG: usize = SHORT + PATH_MAX - PATH_SHORT;
 
-const _: () = assert!(SHORT == 160 && LONG == 288);
+const _: () = assert!(SHORT == 168 && LONG == 296);
 const _: () = assert!(align_of::<RecordHead>() == 8);
 
 /// One request, answered or not.

@@ -68,7 +68,7 @@ impl Failure {
     /// The exit status that says this.
     pub fn exit_status(&self) -> u8 {
         match self {
-            Self::Config(_) | Self::Kernel(KernelError::RingSize(_) | KernelError::OwnPorts(_)) => CONFIG,
+            Self::Config(_) | Self::Kernel(KernelError::RingSize(_) | KernelError::Ports { .. }) => CONFIG,
             Self::Missing(_) | Self::Kernel(KernelError::NotPermitted { .. }) => NOT_PERMITTED,
             Self::NoCgroup2 | Self::Bind(_) | Self::Kernel(_) | Self::RequestLog(..) => UNAVAILABLE,
             Self::Reduce(_) | Self::System { .. } | Self::OwnerPanicked => SOFTWARE,

@@ -12,9 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aya::maps::{MapData, PerCpuArray, RingBuf};
-use aya::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, SockOps};
-use aya::{Ebpf, EbpfLoader, Pod};
-use hosp_agent_ebpf::{COUNTERS, Record};
+use aya::programs::{
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSockAddr, SockOps,
+};
+use aya::{Btf, Ebpf, EbpfLoader, Pod};
+use hosp_agent_ebpf::{COUNTERS, SHORT};
 use hosp_feed::ProgramCost;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, AtFlags, accessat};
@@ -32,13 +34,23 @@ pub const MIN_RING: u32 = 64 * 1024;
 /// Largest ring buffer.
 pub const MAX_RING: u32 = 1024 * 1024 * 1024;
 
+/// Most ports that can be chosen.
+pub const MAX_PORTS: usize = 16;
+
+/// Most ports on which this process can listen.
+const MAX_OWN_PORTS: usize = 4;
+
 /// What to attach, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Directory of the cgroup whose sockets are observed, with those of its descendants.
     pub cgroup: PathBuf,
-    /// TCP ports on which this process listens itself, at most four: their connections are left out.
+    /// TCP ports on which this process listens itself, at most [`MAX_OWN_PORTS`]: their connections are left out.
     pub own_ports: Vec<u16>,
+    /// TCP ports of servers whose connections are observed, at most [`MAX_PORTS`]; all, when there is none.
+    pub ports: Vec<u16>,
+    /// Whether to tell how long requests lie unread: a program runs at every read of every socket for it.
+    pub unread: bool,
     /// Size of the ring buffer in bytes, a power of two from [`MIN_RING`] to [`MAX_RING`].
     pub ring_bytes: u32,
     /// Whether the kernel shall measure what the programs cost. The measuring costs time itself.
@@ -51,9 +63,14 @@ pub enum KernelError {
     /// The ring buffer's size is not allowed.
     #[error("a ring buffer of {0} bytes: it must be a power of two from {MIN_RING} to {MAX_RING}")]
     RingSize(u32),
-    /// More own ports than the programs have places for.
-    #[error("{0} own ports: the programs leave out at most 4")]
-    OwnPorts(usize),
+    /// More ports than the programs have places for.
+    #[error("{count} ports where the programs know at most {most}")]
+    Ports {
+        /// How many.
+        count: usize,
+        /// How many there can be.
+        most: usize,
+    },
     /// The kernel refused for lack of privileges.
     #[error(
         "not permitted to {what}: run as root, or with CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON and CAP_SYS_ADMIN"
@@ -111,11 +128,8 @@ impl Kernel {
         if !options.ring_bytes.is_power_of_two() || !(MIN_RING..=MAX_RING).contains(&options.ring_bytes) {
             return Err(KernelError::RingSize(options.ring_bytes));
         }
-        let mut ports = [0u16; 4];
-        ports
-            .get_mut(..options.own_ports.len())
-            .ok_or(KernelError::OwnPorts(options.own_ports.len()))?
-            .copy_from_slice(&options.own_ports);
+        let own_ports: [u16; MAX_OWN_PORTS] = listed(&options.own_ports)?;
+        let ports: [u16; MAX_PORTS] = listed(&options.ports)?;
         let cgroup = open_cgroup(&options.cgroup)?;
         let stats = options
             .bpf_stats
@@ -128,11 +142,18 @@ impl Kernel {
         let mut ebpf = EbpfLoader::new()
             .map_max_entries("RECORDS", options.ring_bytes)
             .override_global("WAKE_BYTES", &wake_bytes, true)
-            .override_global("OWN_PORTS", &ports, true)
+            .override_global("OWN_PORTS", &own_ports, true)
+            .override_global("PORTS", &ports, true)
             .override_global("OWN_NETNS", &own_netns, true)
             .load(OBJECT)
             .map_err(|e| refused("load the maps", e))?;
         attach(&mut ebpf, &cgroup)?;
+        if options.unread
+            && let Err(e) = attach_to_reads(&mut ebpf)
+        {
+            // Linux 6.3 has the tracepoint, and BTF tells where. Without it, one figure is missing.
+            tracing::warn!("how long requests lie unread cannot be told on this kernel: {e:#}");
+        }
         let records = ebpf.take_map("RECORDS").expect("the object has a map of this name");
         let books = ebpf.take_map("BOOKS").expect("the object has a map of this name");
         Ok(Self {
@@ -157,6 +178,14 @@ impl Kernel {
     }
 }
 
+/// `ports` as the programs want them, zeros behind them.
+fn listed<const N: usize>(ports: &[u16]) -> Result<[u16; N], KernelError> {
+    let mut list = [0; N];
+    let places = list.get_mut(..ports.len()).ok_or(KernelError::Ports { count: ports.len(), most: N })?;
+    places.copy_from_slice(ports);
+    Ok(list)
+}
+
 /// Attaches every program, the one that meets new connections first: what it sees from the beginning is exact.
 fn attach(ebpf: &mut Ebpf, cgroup: &File) -> Result<(), KernelError> {
     for (name, program) in ebpf.programs_mut() {
@@ -165,6 +194,7 @@ fn attach(ebpf: &mut Ebpf, cgroup: &File) -> Result<(), KernelError> {
             aya::programs::Program::CgroupSkb(p) => p.load(),
             aya::programs::Program::CgroupSockAddr(p) => p.load(),
             aya::programs::Program::SockOps(p) => p.load(),
+            // Not on every kernel: see `attach_to_reads`.
             _ => Ok(()),
         }
         .map_err(|e| refused("load a program", e))?;
@@ -183,6 +213,14 @@ fn attach(ebpf: &mut Ebpf, cgroup: &File) -> Result<(), KernelError> {
         let program: &mut CgroupSkb = program(ebpf, name);
         program.attach(cgroup, kind, mode).map_err(|e| refused("attach to packets", e))?;
     }
+    Ok(())
+}
+
+fn attach_to_reads(ebpf: &mut Ebpf) -> anyhow::Result<()> {
+    let btf = Btf::from_sys_fs()?;
+    let program: &mut BtfTracePoint = program(ebpf, "hosp_read");
+    program.load("sock_recv_length", &btf)?;
+    program.attach()?;
     Ok(())
 }
 
@@ -226,7 +264,7 @@ impl Source for Kernel {
     }
 
     fn drain(&mut self, each: &mut dyn FnMut(&[u8])) {
-        let most = self.ring_bytes as usize / size_of::<Record>();
+        let most = self.ring_bytes as usize / SHORT;
         for _ in 0..most {
             match self.records.next() {
                 Some(record) => each(&record),

@@ -56,6 +56,8 @@ pub fn observe(settings: Settings) -> Result<(), Failure> {
     let kernel = Kernel::attach(&Options {
         cgroup: cgroup.clone(),
         own_ports: own_ports(&[&metrics, &feed], &settings.proxy),
+        ports: Vec::new(),
+        unread: false,
         ring_bytes: settings.ring_bytes,
         bpf_stats: settings.bpf_stats,
     })?;

@@ -23,8 +23,8 @@ pub unsafe fn closed(sk: *mut bpf_sock, conn: *mut Conn, unacknowledged: bool) {
             // A last packet is looked at just now. Its program does not see the end: what waits stays open.
             return;
         }
-        at_desk(|scratch| {
-            Run::<false>::new(core::ptr::null_mut(), sk, conn, scratch).close(unacknowledged);
+        at_desk(|desk| {
+            Run::<false>::new(core::ptr::null_mut(), sk, conn, desk).close(unacknowledged);
         });
         if locks {
             end.unlock();

@@ -17,12 +17,13 @@ mod books;
 mod close;
 mod maps;
 mod packet;
+mod reads;
 mod run;
 mod socket;
 mod traffic;
 
-use aya_ebpf::macros::{cgroup_skb, cgroup_sock_addr, sock_ops};
-use aya_ebpf::programs::{SkBuffContext, SockAddrContext, SockOpsContext};
+use aya_ebpf::macros::{btf_tracepoint, cgroup_skb, cgroup_sock_addr, sock_ops};
+use aya_ebpf::programs::{BtfTracePointContext, SkBuffContext, SockAddrContext, SockOpsContext};
 
 /// What tells the kernel to go on as if nobody had looked: on the root cgroup, anything else cuts the host off.
 const PASS: i32 = 1;
@@ -60,6 +61,13 @@ pub fn hosp_connect4(ctx: SockAddrContext) -> i32 {
 pub fn hosp_connect6(ctx: SockAddrContext) -> i32 {
     socket::connects(&ctx);
     PASS
+}
+
+/// A process has read from a socket. Needs Linux 6.3; everything else works without it.
+#[btf_tracepoint(function = "sock_recv_length")]
+pub fn hosp_read(ctx: BtfTracePointContext) -> i32 {
+    reads::read(&ctx);
+    0
 }
 
 #[panic_handler]

@@ -12,9 +12,11 @@ use hosp_agent_ebpf::shared::Shared;
 use hosp_agent_ebpf::stash::{Held, Stash};
 use hosp_agent_ebpf::{COUNTERS, RecordHead};
 
+use crate::run::Turn;
+
 /// Runs that can be under way on one CPU at once: a program in process context can be interrupted by a soft
 /// interrupt, and on a preemptible kernel by another process, each of which may run a program too.
-const SCRATCHES: usize = 4;
+const DESKS: usize = 4;
 
 /// What is known of each connection; dies with its socket.
 #[btf_map]
@@ -30,7 +32,7 @@ pub static BOOKS: PerCpuArray<[Shared; COUNTERS as usize], 1> = PerCpuArray::new
 
 /// Memory for the runs under way on this CPU.
 #[btf_map]
-static SCRATCH: PerCpuArray<Desk, SCRATCHES> = PerCpuArray::new();
+static DESKS_OF_CPU: PerCpuArray<Desk, DESKS> = PerCpuArray::new();
 
 /// Segments that came before their turn; there is none for most connections.
 #[btf_map]
@@ -48,7 +50,11 @@ static WAKE_BYTES: u64 = 1024 * 1024;
 #[unsafe(no_mangle)]
 static OWN_PORTS: [u16; 4] = [0; 4];
 
-/// The network namespace in which it does, as `SO_NETNS_COOKIE` tells it.
+/// Ports whose connections are observed, 0 for none: all, when there is none.
+#[unsafe(no_mangle)]
+static PORTS: [u16; MAX_PORTS] = [0; MAX_PORTS];
+
+/// The network namespace in which the observer listens, as `SO_NETNS_COOKIE` tells it.
 #[unsafe(no_mangle)]
 static OWN_NETNS: u64 = 0;
 
@@ -62,11 +68,17 @@ pub struct EarlyPlace {
     pub held: Held,
 }
 
+/// Ports that can be chosen.
+const MAX_PORTS: usize = 16;
+
 /// Memory for one run.
 #[repr(C)]
 pub struct Desk {
     taken: Shared,
-    scratch: Scratch,
+    /// What the run does next.
+    pub turn: Turn,
+    /// What the state machine works in.
+    pub scratch: Scratch,
 }
 
 /// Bytes of unread records from which on userspace is woken.
@@ -86,6 +98,20 @@ pub fn is_own(port: u16, netns: u64) -> bool {
     port != 0
         && netns == own
         && (ports[0] == port || ports[1] == port || ports[2] == port || ports[3] == port)
+}
+
+/// Whether connections to `port` are observed.
+#[inline(always)]
+pub fn is_chosen(port: u16) -> bool {
+    // SAFETY: a static; volatile, because the loader writes over its value.
+    let ports = unsafe { core::ptr::read_volatile(&raw const PORTS) };
+    let mut chosen = ports[0] == 0;
+    let mut n = 0;
+    while n < MAX_PORTS {
+        chosen |= ports[n] == port;
+        n += 1;
+    }
+    chosen
 }
 
 /// What is known of the connection of `sk`; null when nothing is.
@@ -135,10 +161,10 @@ pub fn early() -> *mut EarlyPlace {
 
 /// Takes memory for a run; null when more runs than expected are under way on this CPU.
 #[inline(always)]
-pub fn take_scratch() -> *mut Desk {
+pub fn take_desk() -> *mut Desk {
     let mut n = 0;
-    while n < SCRATCHES as u32 {
-        if let Some(desk) = SCRATCH.get_ptr_mut(n) {
+    while n < DESKS as u32 {
+        if let Some(desk) = DESKS_OF_CPU.get_ptr_mut(n) {
             // SAFETY: a value of the map, and only its atomic is touched.
             if unsafe { (*desk).taken.swap(1) } == 0 {
                 return desk;
@@ -152,21 +178,11 @@ pub fn take_scratch() -> *mut Desk {
 /// Gives memory back.
 ///
 /// # Safety
-/// `desk` is from [`take_scratch`] and not null.
+/// `desk` is from [`take_desk`] and not null.
 #[inline(always)]
 pub unsafe fn give_back(desk: *mut Desk) {
     // SAFETY: the caller vouches for it.
     unsafe { (*desk).taken.publish(0) };
-}
-
-/// The memory itself.
-///
-/// # Safety
-/// As for [`give_back`].
-#[inline(always)]
-pub unsafe fn scratch(desk: *mut Desk) -> *mut Scratch {
-    // SAFETY: the caller vouches for it.
-    unsafe { &raw mut (*desk).scratch }
 }
 
 /// The ring buffer, as helpers want it.

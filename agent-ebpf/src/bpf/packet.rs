@@ -1,5 +1,7 @@
 //! IP and TCP headers: where a packet's payload lies, and how TCP numbers it.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::__sk_buff;
 use aya_ebpf::helpers::generated::bpf_skb_load_bytes;
 use hosp_agent_ebpf::machine::Segment;
@@ -34,12 +36,6 @@ impl Packet {
         } else {
             End::Open
         }
-    }
-
-    /// Sequence number behind its last byte.
-    #[inline(always)]
-    pub fn end(&self) -> u32 {
-        self.segment.seq.wrapping_add(self.segment.len)
     }
 
     /// The segment, as it waits for its turn.
@@ -89,8 +85,10 @@ pub unsafe fn parse(skb: *mut __sk_buff) -> Option<Packet> {
 /// As for [`parse`].
 #[inline(always)]
 unsafe fn load<const N: usize>(skb: *mut __sk_buff, at: u32) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    // SAFETY: the helper writes N bytes to where N bytes are.
-    let failed = unsafe { bpf_skb_load_bytes(skb.cast(), at, bytes.as_mut_ptr().cast(), N as u32) };
-    (failed == 0).then_some(bytes)
+    let mut bytes = MaybeUninit::<[u8; N]>::uninit();
+    // SAFETY: the helper writes N bytes to where N bytes are; zeros when it fails.
+    unsafe {
+        let failed = bpf_skb_load_bytes(skb.cast(), at, bytes.as_mut_ptr().cast(), N as u32);
+        (failed == 0).then_some(bytes.assume_init())
+    }
 }

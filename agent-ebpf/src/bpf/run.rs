@@ -7,106 +7,112 @@ use aya_ebpf::bindings::{__sk_buff, bpf_sock};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_loop, bpf_skb_load_bytes, bpf_tcp_sock};
 use hosp_agent_ebpf::conn::{CLOSED, Conn, Direction, PATH_REST, RESET};
 use hosp_agent_ebpf::machine::{
-    Admitted, Answers, Host, Kept, Machine, Requests, Scratch, Segment, Side, Step, Tcp, max_steps,
+    Admitted, Answers, Host, Machine, Requests, Segment, Side, Step, Tcp, max_steps,
 };
-use hosp_agent_ebpf::stash::{HELD, HELD_MAX, Held, Stash};
+use hosp_agent_ebpf::stash::{HELD, HELD_MAX, Held};
 use hosp_agent_ebpf::window::Window;
 use hosp_agent_ebpf::{Counter, Leg, Outcome, RecordHead};
 
+use crate::maps::Desk;
 use crate::{books, maps};
 
 /// Largest packet: with GSO or GRO, and the headers before the payload.
 const MAX_PACKET: u32 = 512 * 1024;
 
 /// What a run works on. Lies on the stack, where `bpf_loop`'s callbacks may look it up; holds pointers and
-/// constants of the run only, so that every step looks the same to the verifier.
+/// constants of the run only, so that every piece of work looks the same to the verifier.
 ///
 /// Without a `PACKET`, nothing can be loaded: the run works on what was kept, or on the end of the connection.
 #[repr(C)]
 pub struct Run<const PACKET: bool> {
     /// The packet; null without one.
     skb: *mut __sk_buff,
+    /// The connection's socket; null without a packet.
+    sk: *mut bpf_sock,
     /// The connection.
     conn: *mut Conn,
     /// Memory to work in.
-    scratch: *mut Scratch,
+    desk: *mut Desk,
     /// Now.
     now_ns: u64,
     /// What the connection says of itself.
     tcp: Tcp,
+}
+
+/// What a run does next, and with what. Lies in memory that the verifier knows nothing about.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Turn {
+    /// A [`phase`].
+    phase: u32,
+    /// The phase after [`phase::DROP_STALE`].
+    then: u32,
+    /// An [`End`]: how the segment under way ends its direction.
+    end: u32,
+    /// Sequence number at which it does.
+    end_at: u32,
     /// How requests without an answer have ended, as an [`Outcome`].
     outcome: u32,
+    /// Place in the stash of the kept segments under way, plus one; 0 when none are.
+    place: u32,
+}
+
+/// What a run can do: one piece of work each. One callback does them all, because the verifier looks at the work anew
+/// for each callback and for each way that leads to it (a million instructions are its limit).
+mod phase {
+    /// Drops a request whose answer cannot be told any more.
+    pub(super) const DROP_STALE: u32 = 0;
+    /// Does a step of the state machine.
+    pub(super) const STEP: u32 = 1;
+    /// Takes note of the segment's end.
+    pub(super) const END: u32 = 2;
+    /// Turns a request that waits into a record without an answer.
+    pub(super) const FLUSH: u32 = 3;
+    /// Takes up kept segments whose turn has come.
+    pub(super) const KEPT: u32 = 4;
 }
 
 /// How a segment ends its direction.
+#[repr(u32)]
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// Not at all.
-    Open,
+    Open = 0,
     /// By FIN.
-    Fin,
+    Fin = 1,
     /// By RST.
-    Rst,
+    Rst = 2,
 }
+
+/// Pieces of work that a run can take: more than the largest packet, the stash and the queue need together.
+const MOST: u32 = 1 << 21;
+const _: () = assert!(MOST > max_steps(MAX_PACKET) + HELD as u32 * max_steps(HELD_MAX) + 2 * 65_536);
 
 /// Which of a connection's directions a side works on.
 pub trait Way: Side + Sized {
+    /// Whether this is the direction of answers.
+    const ANSWERS: bool;
     /// The direction, within `conn`.
     fn dir(conn: *mut Conn) -> *mut Direction;
-    /// What precedes a segment.
-    fn before<const PACKET: bool>(run: &mut Run<PACKET>);
-    /// What follows the steps of a segment.
-    fn after<const PACKET: bool>(run: &mut Run<PACKET>);
-    /// The direction has ended, with everything before it seen.
-    fn ended<const PACKET: bool>(run: &mut Run<PACKET>, reset: bool);
 }
 
 impl Way for Requests {
+    const ANSWERS: bool = false;
+
     #[inline(always)]
     fn dir(conn: *mut Conn) -> *mut Direction {
         // SAFETY: every caller has a value of the map.
         unsafe { &raw mut (*conn).request }
     }
-
-    #[inline(always)]
-    fn before<const PACKET: bool>(_: &mut Run<PACKET>) {}
-
-    #[inline(always)]
-    fn after<const PACKET: bool>(run: &mut Run<PACKET>) {
-        // SAFETY: this is the only run on the direction.
-        unsafe { run.with(|m: &mut Machine<'_, Self, _>| m.settle()) };
-    }
-
-    #[inline(always)]
-    fn ended<const PACKET: bool>(_: &mut Run<PACKET>, _: bool) {}
 }
 
 impl Way for Answers {
+    const ANSWERS: bool = true;
+
     #[inline(always)]
     fn dir(conn: *mut Conn) -> *mut Direction {
         // SAFETY: every caller has a value of the map.
         unsafe { &raw mut (*conn).response }
-    }
-
-    #[inline(always)]
-    fn before<const PACKET: bool>(run: &mut Run<PACKET>) {
-        // SAFETY: this is the only run on the direction.
-        if unsafe { run.with(|m: &mut Machine<'_, Self, _>| m.has_stale()) } {
-            drive(run, MAX_PACKET, drop_stale::<PACKET>);
-        }
-    }
-
-    #[inline(always)]
-    fn after<const PACKET: bool>(_: &mut Run<PACKET>) {}
-
-    #[inline(always)]
-    fn ended<const PACKET: bool>(run: &mut Run<PACKET>, reset: bool) {
-        // SAFETY: this is the only run on the direction.
-        unsafe {
-            run.with(|m: &mut Machine<'_, Self, _>| m.end(!reset));
-            run.outcome = (*run.conn).outcome_at_end(reset) as u32;
-        }
-        drive(run, MAX_PACKET, flush::<PACKET>);
     }
 }
 
@@ -166,15 +172,10 @@ impl<const PACKET: bool> Run<PACKET> {
     /// A run on `conn`, with `skb` as its packet.
     ///
     /// # Safety
-    /// `sk` is the connection's socket, `conn` and `scratch` are values of the maps, and `skb` is the packet if
-    /// there is to be one. This run is the only one on its direction and its scratch.
+    /// `sk` is the connection's socket, `conn` and `desk` are values of the maps, and `skb` is the packet if there is to
+    /// be one. This run is the only one on its direction and its desk.
     #[inline(always)]
-    pub unsafe fn new(
-        skb: *mut __sk_buff,
-        sk: *mut bpf_sock,
-        conn: *mut Conn,
-        scratch: *mut Scratch,
-    ) -> Self {
+    pub unsafe fn new(skb: *mut __sk_buff, sk: *mut bpf_sock, conn: *mut Conn, desk: *mut Desk) -> Self {
         // SAFETY: the caller vouches for the socket; its fields are read where it is a TCP one.
         unsafe {
             let tcp = bpf_tcp_sock(sk);
@@ -183,7 +184,8 @@ impl<const PACKET: bool> Run<PACKET> {
             } else {
                 Tcp { srtt_us: (*tcp).srtt_us >> 3, retransmits: (*tcp).total_retrans }
             };
-            Self { skb, conn, scratch, now_ns: bpf_ktime_get_ns(), tcp, outcome: 0 }
+            let sk = if PACKET { sk } else { core::ptr::null_mut() };
+            Self { skb, sk, conn, desk, now_ns: bpf_ktime_get_ns(), tcp }
         }
     }
 
@@ -205,7 +207,8 @@ impl<const PACKET: bool> Run<PACKET> {
                 blind: &(*conn).blind,
                 dir: &mut *S::dir(conn),
                 pending: &(*conn).pending,
-                scratch: &mut *self.scratch,
+                reads: &(*conn).reads,
+                scratch: &mut (*self.desk).scratch,
                 host: &mut host,
                 side: PhantomData::<S>,
             };
@@ -213,78 +216,44 @@ impl<const PACKET: bool> Run<PACKET> {
         }
     }
 
-    /// Takes in a segment of the packet. False when bytes before it are missing.
+    /// Takes in a segment, which ends its direction as `end` says. `keep` is asked to keep one that comes before its
+    /// turn, and may refuse.
     #[inline(always)]
-    pub fn take<S: Way>(&mut self, segment: Segment) -> bool {
-        S::before(self);
-        // SAFETY: this is the only run on the direction.
-        match unsafe { self.with(|m: &mut Machine<'_, S, _>| m.admit(segment)) } {
-            Admitted::Steps => drive(self, segment.len, step::<S, PACKET>),
-            Admitted::Nothing => {}
-            Admitted::Hole => return false,
-        }
-        S::after(self);
-        true
-    }
-
-    /// Takes in the segments that were kept and whose turn has come.
-    #[inline(always)]
-    pub fn take_kept<S: Way>(&mut self, stash: *mut Stash) {
-        // SAFETY: memory of this run.
-        unsafe { (*self.scratch).kept = Kept::default() };
-        let mut kept = KeptRun { run: self, stash };
-        // SAFETY: the callback takes what is passed here.
-        unsafe {
-            bpf_loop(
-                max_steps(HELD as u32 * HELD_MAX),
-                step_kept::<S, PACKET> as *const () as *mut c_void,
-                (&raw mut kept).cast(),
-                0,
-            )
-        };
-        // SAFETY: memory of this run.
-        let Kept { fin, fin_at, .. } = unsafe { (*self.scratch).kept };
-        if fin != 0 {
-            self.end::<S>(End::Fin, fin_at);
-        }
-    }
-
-    /// Takes in a segment that was kept.
-    #[inline(always)]
-    pub fn take_held<S: Way>(&mut self, held: &Held) {
-        S::before(self);
-        let segment = Segment { seq: held.seq(), offset: 0, len: held.len() };
-        let copy = |window: &mut Window, from, to| copy_held(held, window, from, to);
-        // SAFETY: this is the only run on the direction.
-        if unsafe { self.with(|m: &mut Machine<'_, S, _>| m.admit_held(segment, copy)) } == Admitted::Steps {
-            drive(self, HELD_MAX, step::<S, PACKET>);
-        }
-        S::after(self);
-    }
-
-    /// The place in this direction is lost.
-    #[inline(always)]
-    pub fn lose<S: Way>(&mut self) {
-        // SAFETY: this is the only run on the direction.
-        unsafe { self.with(|m: &mut Machine<'_, S, _>| m.lose()) };
-    }
-
-    /// Takes note of how the segment up to sequence number `at` ends the direction.
-    #[inline(always)]
-    pub fn end<S: Way>(&mut self, end: End, at: u32) {
-        if end == End::Open {
-            return;
-        }
-        let reset = end == End::Rst;
+    pub fn take<S: Way>(&mut self, segment: Segment, end: End, keep: impl FnOnce() -> bool) {
+        let end_at = segment.seq.wrapping_add(segment.len);
         // SAFETY: this is the only run on the direction.
         unsafe {
-            (*S::dir(self.conn)).ended = if reset { RESET } else { CLOSED };
-            // Bytes before a FIN may still be missing, those before an RST never come.
-            if !reset && !self.with(|m: &mut Machine<'_, S, _>| m.ends_at(at)) {
+            let stale = self.has_stale::<S>();
+            let then = match self.with(|m: &mut Machine<'_, S, _>| m.admit(segment)) {
+                Admitted::Steps => phase::STEP,
+                Admitted::Nothing => phase::END,
+                Admitted::Hole => {
+                    if keep() {
+                        return;
+                    }
+                    self.with(|m: &mut Machine<'_, S, _>| m.lose());
+                    phase::END
+                }
+            };
+            if then == phase::END && end == End::Open && !stale && (*S::dir(self.conn)).held == 0 {
+                // The common case of a large body.
+                self.settle::<S>();
                 return;
             }
+            self.work_off::<S>(stale, then, end, end_at);
         }
-        S::ended(self, reset);
+    }
+
+    /// Takes in segments that were kept elsewhere.
+    #[inline(always)]
+    pub fn take_held<S: Way>(&mut self, held: &Held) {
+        let end = if held.fin() { End::Fin } else { End::Open };
+        // SAFETY: this is the only run on the direction.
+        unsafe {
+            let stale = self.has_stale::<S>();
+            let then = self.admit_held::<S>(held);
+            self.work_off::<S>(stale, then, end, held.seq().wrapping_add(held.len()));
+        }
     }
 
     /// The socket is closed: whatever waits will not get an answer.
@@ -295,90 +264,171 @@ impl<const PACKET: bool> Run<PACKET> {
             if (*self.conn).response.ended == CLOSED {
                 self.with(|m: &mut Machine<'_, Answers, _>| m.end(true));
             }
-            self.outcome = (*self.conn).outcome_at_close(unacknowledged) as u32;
+            let outcome = (*self.conn).outcome_at_close(unacknowledged) as u32;
+            (*self.desk).turn =
+                Turn { phase: phase::FLUSH, then: 0, end: End::Open as u32, end_at: 0, outcome, place: 0 };
         }
-        drive(self, MAX_PACKET, flush::<PACKET>);
+        self.repeat::<Answers>();
     }
-}
 
-/// A piece of work that `bpf_loop` repeats until it returns 1.
-type Repeated<const PACKET: bool> = unsafe extern "C" fn(u32, *mut Run<PACKET>) -> i64;
+    /// Does what is left to do from phase `then` on.
+    ///
+    /// # Safety
+    /// As for [`Run::new`].
+    #[inline(always)]
+    unsafe fn work_off<S: Way>(&mut self, stale: bool, then: u32, end: End, end_at: u32) {
+        let phase = if stale { phase::DROP_STALE } else { then };
+        // SAFETY: memory of this run.
+        unsafe { (*self.desk).turn = Turn { phase, then, end: end as u32, end_at, outcome: 0, place: 0 } };
+        self.repeat::<S>();
+    }
 
-/// Repeats `work` until it is done, at most as often as `len` bytes can need.
-#[inline(always)]
-fn drive<const PACKET: bool>(run: &mut Run<PACKET>, len: u32, work: Repeated<PACKET>) {
-    let most = max_steps(if len < MAX_PACKET { len } else { MAX_PACKET });
-    // SAFETY: the callback takes what is passed here.
-    unsafe { bpf_loop(most, work as *const () as *mut c_void, (&raw mut *run).cast(), 0) };
-}
-
-#[inline(never)]
-unsafe extern "C" fn step<S: Way, const PACKET: bool>(_: u32, run: *mut Run<PACKET>) -> i64 {
-    // SAFETY: called by `drive` with the run of a caller that is the only one on its direction.
-    unsafe { (*run).with(|m: &mut Machine<'_, S, _>| i64::from(m.step() == Step::Done)) }
-}
-
-/// A run on the segments that were kept.
-#[repr(C)]
-struct KeptRun<const PACKET: bool> {
-    run: *mut Run<PACKET>,
-    stash: *mut Stash,
-}
-
-/// Takes up the next segment whose turn has come, or does a step of the one under way. One piece of work does both,
-/// so that the verifier looks at the state machine once for all of them.
-#[inline(never)]
-unsafe extern "C" fn step_kept<S: Way, const PACKET: bool>(_: u32, kept: *mut KeptRun<PACKET>) -> i64 {
-    // SAFETY: called by `take_kept`, with a run that is the only one on its direction, and a value of the map.
-    unsafe {
-        let (run, stash) = (&mut *(*kept).run, &mut *(*kept).stash);
-        let at = (*run.scratch).kept.place;
-        let done = if at == 0 {
-            let dir = S::dir(run.conn);
-            let place = stash.ready((*dir).next_seq);
-            if (*dir).held == 0 || place >= HELD as u32 {
-                return 1;
+    #[inline(always)]
+    fn repeat<S: Way>(&mut self) {
+        let work = work::<S, PACKET> as *const () as *mut c_void;
+        // SAFETY: the callback takes what is passed here. The assembly does nothing, differently for each side: so that
+        // LLVM leaves their calls apart, because the kernel only puts the loop in place of a call with one callback.
+        unsafe {
+            bpf_loop(MOST, work, (&raw mut *self).cast(), 0);
+            if S::ANSWERS {
+                core::arch::asm!("r0 = 0", out("r0") _, options(nostack));
+            } else {
+                core::arch::asm!("r0 = 1", out("r0") _, options(nostack));
             }
-            (*run.scratch).kept.place = place + 1;
-            let Some(held) = stash.get(place) else { return 1 };
-            let segment = Segment { seq: held.seq(), offset: 0, len: held.len() };
-            let copy = |window: &mut Window, from, to| copy_held(held, window, from, to);
-            run.with(|m: &mut Machine<'_, S, _>| m.admit_held(segment, copy)) != Admitted::Steps
-        } else {
-            run.with(|m: &mut Machine<'_, S, _>| m.step()) == Step::Done
-        };
-        if done {
-            let place = (*run.scratch).kept.place.wrapping_sub(1);
-            let Some(held) = stash.get(place) else { return 1 };
-            S::after(run);
-            if held.fin() {
-                (*run.scratch).kept.fin = 1;
-                (*run.scratch).kept.fin_at = held.seq().wrapping_add(held.len());
-            }
-            held.free();
-            (*run.scratch).kept.place = 0;
         }
-        0
+    }
+
+    /// # Safety
+    /// As for [`Run::new`].
+    #[inline(always)]
+    unsafe fn has_stale<S: Way>(&mut self) -> bool {
+        // SAFETY: the caller vouches for it.
+        S::ANSWERS && unsafe { self.with(|m: &mut Machine<'_, Answers, _>| m.has_stale()) }
+    }
+
+    /// # Safety
+    /// As for [`Run::new`].
+    #[inline(always)]
+    unsafe fn settle<S: Way>(&mut self) {
+        if !S::ANSWERS {
+            // SAFETY: the caller vouches for it.
+            unsafe { self.with(|m: &mut Machine<'_, Requests, _>| m.settle()) };
+        }
+    }
+
+    /// Begins to take in kept segments: the phase that follows.
+    ///
+    /// # Safety
+    /// As for [`Run::new`].
+    #[inline(always)]
+    unsafe fn admit_held<S: Way>(&mut self, held: &Held) -> u32 {
+        let segment = Segment { seq: held.seq(), offset: 0, len: held.len() };
+        let copy = |window: &mut Window, from, to| copy_held(held, window, from, to);
+        // SAFETY: the caller vouches for it.
+        match unsafe { self.with(|m: &mut Machine<'_, S, _>| m.admit_held(segment, copy)) } {
+            Admitted::Steps => phase::STEP,
+            Admitted::Nothing | Admitted::Hole => phase::END,
+        }
+    }
+
+    /// Takes note of how the segment under way ends its direction: whether that ends requests, too.
+    ///
+    /// # Safety
+    /// As for [`Run::new`].
+    #[inline(always)]
+    unsafe fn end<S: Way>(&mut self) -> bool {
+        // SAFETY: the caller vouches for it.
+        unsafe {
+            let Turn { end, end_at, .. } = (*self.desk).turn;
+            if end == End::Open as u32 {
+                return false;
+            }
+            (*self.desk).turn.end = End::Open as u32;
+            let reset = end == End::Rst as u32;
+            (*S::dir(self.conn)).ended = if reset { RESET } else { CLOSED };
+            // Bytes before a FIN may still be missing, those before an RST never come.
+            let complete = reset || self.with(|m: &mut Machine<'_, S, _>| m.ends_at(end_at));
+            if !S::ANSWERS || !complete {
+                return false;
+            }
+            self.with(|m: &mut Machine<'_, Answers, _>| m.end(!reset));
+            (*self.desk).turn.outcome = (*self.conn).outcome_at_end(reset) as u32;
+            true
+        }
+    }
+
+    /// Frees the kept segments that are done with, and takes up those whose turn has come: the phase that follows,
+    /// or nothing when there are none.
+    ///
+    /// # Safety
+    /// As for [`Run::new`].
+    #[inline(always)]
+    unsafe fn take_up<S: Way>(&mut self) -> Option<u32> {
+        // SAFETY: the caller vouches for it.
+        unsafe {
+            let dir = S::dir(self.conn);
+            if !PACKET || (*dir).held == 0 {
+                return None;
+            }
+            let stash = maps::stash(self.sk, false);
+            if stash.is_null() {
+                return None;
+            }
+            let turn = &raw mut (*self.desk).turn;
+            if let Some(done) = (*stash).get((*turn).place.wrapping_sub(1)) {
+                done.free();
+            }
+            let place = (*stash).ready((*dir).next_seq);
+            (*turn).place = place.wrapping_add(1);
+            let held = (*stash).get(place)?;
+            (*turn).end = if held.fin() { End::Fin } else { End::Open } as u32;
+            (*turn).end_at = held.seq().wrapping_add(held.len());
+            Some(self.admit_held::<S>(held))
+        }
     }
 }
 
+/// Does one piece of work. 1 when that was the last one.
 #[inline(never)]
-unsafe extern "C" fn drop_stale<const PACKET: bool>(_: u32, run: *mut Run<PACKET>) -> i64 {
-    // SAFETY: as for `step`.
-    unsafe { (*run).with(|m: &mut Machine<'_, Answers, _>| i64::from(!m.drop_stale())) }
-}
-
-/// Turns one request that waits into a record of `outcome`.
-#[inline(never)]
-unsafe extern "C" fn flush<const PACKET: bool>(_: u32, run: *mut Run<PACKET>) -> i64 {
-    // SAFETY: as for `step`.
+unsafe extern "C" fn work<S: Way, const PACKET: bool>(_: u32, run: *mut Run<PACKET>) -> i64 {
+    // SAFETY: called by `repeat` with the run of a caller that is the only one on its direction.
     unsafe {
-        let outcome = match Outcome::decode((*run).outcome as u8) {
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::Aborted,
-        };
-        (*run).with(|m: &mut Machine<'_, Answers, _>| i64::from(!m.flush(outcome)))
+        let run = &mut *run;
+        let turn = &raw mut (*run.desk).turn;
+        match (*turn).phase {
+            phase::DROP_STALE => {
+                if !S::ANSWERS || !run.with(|m: &mut Machine<'_, Answers, _>| m.drop_stale()) {
+                    (*turn).phase = (*turn).then;
+                }
+            }
+            phase::STEP => {
+                if run.with(|m: &mut Machine<'_, S, _>| m.step()) == Step::Done {
+                    (*turn).phase = phase::END;
+                }
+            }
+            phase::END => {
+                run.settle::<S>();
+                (*turn).phase = if run.end::<S>() { phase::FLUSH } else { phase::KEPT };
+                if (*turn).phase == phase::KEPT && (*S::dir(run.conn)).held == 0 {
+                    return 1;
+                }
+            }
+            phase::FLUSH => {
+                let outcome = match Outcome::decode((*turn).outcome as u8) {
+                    Ok(outcome) => outcome,
+                    Err(_) => Outcome::Aborted,
+                };
+                if !S::ANSWERS || !run.with(|m: &mut Machine<'_, Answers, _>| m.flush(outcome)) {
+                    (*turn).phase = phase::KEPT;
+                }
+            }
+            _ => match run.take_up::<S>() {
+                Some(phase) => (*turn).phase = phase,
+                None => return 1,
+            },
+        }
     }
+    0
 }
 
 /// A copy under way, from a segment that was kept to the window.
@@ -410,15 +460,13 @@ unsafe extern "C" fn copy_word(n: u32, copy: *mut Copy) -> i64 {
 
 /// Runs `work` with memory to work in. False when more runs than expected are under way on this CPU.
 #[inline(always)]
-pub fn at_desk(work: impl FnOnce(*mut Scratch)) -> bool {
-    let desk = maps::take_scratch();
+pub fn at_desk(work: impl FnOnce(*mut Desk)) -> bool {
+    let desk = maps::take_desk();
     if desk.is_null() {
         return false;
     }
+    work(desk);
     // SAFETY: taken above.
-    unsafe {
-        work(maps::scratch(desk));
-        maps::give_back(desk);
-    }
+    unsafe { maps::give_back(desk) };
     true
 }

@@ -17,7 +17,7 @@ use hosp_agent_ebpf::machine::Requests;
 use hosp_agent_ebpf::stash::{Held, SEGMENT_MAX};
 use hosp_agent_ebpf::{COMM_LEN, Counter, Leg};
 
-use crate::run::{End, Run, at_desk};
+use crate::run::{Run, at_desk};
 use crate::{books, close, maps};
 
 const AF_INET: u32 = 2;
@@ -115,9 +115,10 @@ fn established(ctx: &SockOpsContext, sk: *mut bpf_sock, leg: Leg) {
         };
         (*conn).request.open(request);
         (*conn).response.open(response);
-        if leg == Leg::Server && maps::is_own((*conn).facts.local_port, bpf_get_netns_cookie(ctx.ops.cast()))
-        {
-            (*conn).facts.own = 1;
+        let facts = &(*conn).facts;
+        let own = leg == Leg::Server && maps::is_own(facts.local_port, bpf_get_netns_cookie(ctx.ops.cast()));
+        if own || !maps::is_chosen(facts.service_port()) {
+            (*conn).facts.left_out = 1;
             return;
         }
         bpf_sock_ops_cb_flags_set(ctx.ops, (flags | BPF_SOCK_OPS_STATE_CB_FLAG) as i32);
@@ -181,11 +182,9 @@ fn take_early(sk: *mut bpf_sock, conn: *mut Conn) {
         let ahead = held.seq().wrapping_sub((*conn).request.next_seq);
         if (*early).source == u64::from((*conn).facts.remote_port) {
             if ahead == 0 {
-                at_desk(|scratch| {
-                    let mut run = Run::<false>::new(core::ptr::null_mut(), sk, conn, scratch);
+                at_desk(|desk| {
+                    let mut run = Run::<false>::new(core::ptr::null_mut(), sk, conn, desk);
                     run.take_held::<Requests>(held);
-                    let at = held.seq().wrapping_add(held.len());
-                    run.end::<Requests>(if held.fin() { End::Fin } else { End::Open }, at);
                 });
             } else if ahead < EARLY_MAX {
                 keep_on(sk, conn, held);
@@ -224,6 +223,21 @@ pub unsafe fn introduce(conn: *mut Conn, sk: *const bpf_sock, leg: Leg) {
         (*facts).local_port = (*sk).src_port as u16;
         (*facts).remote_port = u16::from_be((*sk).dst_port);
         (*facts).leg = leg as u8;
+    }
+}
+
+/// The port at which the server of `sk` listens.
+///
+/// # Safety
+/// `sk` is a full socket.
+#[inline(always)]
+pub unsafe fn service_port(sk: *const bpf_sock, leg: Leg) -> u16 {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        match leg {
+            Leg::Server => (*sk).src_port as u16,
+            Leg::Client => u16::from_be((*sk).dst_port),
+        }
     }
 }
 

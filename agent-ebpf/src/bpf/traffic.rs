@@ -59,14 +59,15 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
     // at once: the second waits for the first.
     let turn = !INGRESS || lock(end);
     if !turn
-        || !at_desk(|scratch| {
+        || !at_desk(|desk| {
             // SAFETY: all of them belong together, and the direction is this run's.
-            let mut run = unsafe { Run::<true>::new(skb, sk, conn, scratch) };
+            let mut run = unsafe { Run::<true>::new(skb, sk, conn, desk) };
+            let (segment, end) = (packet.segment, packet.ends());
             if (leg == Leg::Server) == INGRESS {
-                take::<Requests, INGRESS>(&mut run, skb, sk, conn, &packet);
+                run.take::<Requests>(segment, end, || INGRESS && keep::<Requests>(skb, sk, conn, &packet));
             } else {
                 know_cgroup(skb, conn, leg);
-                take::<Answers, INGRESS>(&mut run, skb, sk, conn, &packet);
+                run.take::<Answers>(segment, end, || INGRESS && keep::<Answers>(skb, sk, conn, &packet));
             }
         })
     {
@@ -76,32 +77,6 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
     }
     if INGRESS && turn {
         end.unlock();
-    }
-}
-
-/// Takes in one packet of a known connection, and what waited for it.
-#[inline(always)]
-fn take<S: Way, const INGRESS: bool>(
-    run: &mut Run<true>,
-    skb: *mut __sk_buff,
-    sk: *mut bpf_sock,
-    conn: *mut Conn,
-    packet: &Packet,
-) {
-    if !run.take::<S>(packet.segment) {
-        if INGRESS && keep::<S>(skb, sk, conn, packet) {
-            return;
-        }
-        run.lose::<S>();
-    }
-    run.end::<S>(packet.ends(), packet.end());
-    // SAFETY: a value of the map.
-    if INGRESS && unsafe { (*S::dir(conn)).held } != 0 {
-        // SAFETY: a full socket.
-        let stash = unsafe { maps::stash(sk, false) };
-        if !stash.is_null() {
-            run.take_kept::<S>(stash);
-        }
     }
 }
 
@@ -199,6 +174,10 @@ fn meet<const INGRESS: bool>(skb: *mut __sk_buff, sk: *mut bpf_sock, packet: &Pa
         return none;
     }
     let leg = if INGRESS { Leg::Server } else { Leg::Client };
+    // SAFETY: a full socket.
+    if !maps::is_chosen(unsafe { socket::service_port(sk, leg) }) {
+        return none;
+    }
     // SAFETY: a full socket.
     let conn = unsafe { maps::conn_or_new(sk) };
     if conn.is_null() {

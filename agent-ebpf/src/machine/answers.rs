@@ -195,12 +195,16 @@ impl<H: Host> Machine<'_, Answers, H> {
         // SAFETY: the request is published, and not retired before this direction does so.
         let slot = unsafe { &*self.pending.slot(ordinal) };
         let tcp = self.host.tcp();
-        let (facts, dir) = (self.facts, &*self.dir);
+        let (facts, reads, dir) = (self.facts, self.reads, &*self.dir);
         let rest = (usize::from(slot.path_len) > PATH_SHORT).then_some(&slot.path_rest);
         self.host.emit(rest, |record| {
             record.start_ns = slot.start_ns;
             record.ttfb_ns = if dir.start_ns == 0 { 0 } else { dir.start_ns.saturating_sub(slot.start_ns) };
             record.duration_ns = now.saturating_sub(slot.start_ns);
+            record.unread_ns = match reads.at_ns(ordinal) {
+                Some(at_ns) => at_ns.saturating_sub(slot.start_ns),
+                None => 0,
+            };
             record.request_bytes = slot.request_bytes;
             record.response_bytes = dir.bytes + u64::from(dir.carried_len);
             record.request_id = slot.request_id;

@@ -230,8 +230,10 @@ fn body(framing: Framing, bytes: &[u8]) -> Piece<usize> {
 fn chunks(bytes: &[u8]) -> Piece<usize> {
     let mut at = 0;
     loop {
+        if limits::exceeded_by_chunk(&bytes[at..]) {
+            return Piece::Refused;
+        }
         let size = match httparse::parse_chunk_size(&bytes[at..]) {
-            Ok(Status::Complete(_)) if limits::exceeded_by_chunk(&bytes[at..]) => return Piece::Refused,
             Ok(Status::Complete((len, size))) => {
                 at += len;
                 size

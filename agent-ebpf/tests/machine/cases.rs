@@ -438,3 +438,29 @@ fn a_request_is_known_by_its_id_on_every_leg() {
     assert_eq!(id(&both), plain, "the request's own id goes before the trace's");
     assert_eq!(id("X-Request-Id:\r\ntraceparent: 00-4bf9\r\n"), 0);
 }
+
+#[test]
+fn the_time_that_a_request_lies_unread_is_told() {
+    let mut wire = wire();
+    wire.send(Way::Request, GET.as_bytes());
+    wire.send(Way::Request, GET.as_bytes());
+    wire.read();
+    wire.send(Way::Answer, b"HTTP/1.1 204 No Content\r\n\r\n");
+    wire.read();
+    wire.send(Way::Answer, b"HTTP/1.1 204 No Content\r\n\r\n");
+    wire.send(Way::Request, GET.as_bytes());
+    wire.send(Way::Answer, b"HTTP/1.1 204 No Content\r\n\r\n");
+    let unread: Vec<_> = wire.host.records.iter().map(|r| r.unread_ns).collect();
+    assert_eq!(unread, [2_000, 1_000, 0], "by the read that found it; nothing where none did");
+}
+
+#[test]
+fn reads_are_told_for_as_many_requests_as_can_wait() {
+    let mut wire = wire();
+    for _ in 0..40 {
+        wire.send(Way::Request, GET.as_bytes());
+        wire.read();
+        wire.send(Way::Answer, b"HTTP/1.1 204 No Content\r\n\r\n");
+    }
+    assert!(wire.host.records.iter().all(|r| r.unread_ns == 1_000));
+}

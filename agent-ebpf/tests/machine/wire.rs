@@ -157,6 +157,12 @@ impl Wire {
         self.flush(outcome);
     }
 
+    /// The server reads from its socket.
+    pub(crate) fn read(&mut self) {
+        self.host.now_ns += 1_000;
+        self.conn.reads.note(&self.conn.pending, || self.host.now_ns);
+    }
+
     pub(crate) fn is_blind(&self) -> bool {
         self.conn.is_blind()
     }
@@ -297,6 +303,7 @@ impl Wire {
             blind: &conn.blind,
             dir: if S::WAY == Way::Request { &mut conn.request } else { &mut conn.response },
             pending: &conn.pending,
+            reads: &conn.reads,
             scratch: &mut self.scratch,
             host: &mut self.host,
             side: PhantomData,

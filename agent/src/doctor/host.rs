@@ -109,6 +109,8 @@ pub(super) fn programs(settings: &Settings) -> Check {
     let options = Options {
         cgroup: cgroup.0.clone(),
         own_ports: Vec::new(),
+        unread: false,
+        ports: Vec::new(),
         ring_bytes: MIN_RING,
         bpf_stats: settings.bpf_stats,
     };

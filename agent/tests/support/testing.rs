@@ -21,6 +21,7 @@ pub(crate) fn record() -> RecordBuilder {
         start_ns: 1_000_000_000,
         ttfb_ns: 500_000,
         duration_ns: 1_000_000,
+        unread_ns: 200_000,
         request_bytes: 100,
         response_bytes: 200,
         request_id: 0,

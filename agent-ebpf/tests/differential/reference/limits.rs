@@ -1,7 +1,7 @@
 //! How far the machine looks, within the kernel's bounds: what lies beyond is valid, but nobody writes it.
 
 /// Most blanks beside a framing field's value.
-const BLANKS: usize = 4;
+const BLANKS: usize = 7;
 /// Most digits of a `Content-Length`.
 const DIGITS: usize = 18;
 /// Most digits of a chunk's size.
@@ -15,9 +15,12 @@ pub(super) fn exceeded(head: &[u8]) -> bool {
     })
 }
 
-/// Whether the chunk's size that `bytes` begin with is written so.
+/// Whether the chunk's size that `bytes` begin with is written so; or with a bare LF behind its extension, which ends
+/// the line for us and for nginx, but not for httparse.
 pub(super) fn exceeded_by_chunk(bytes: &[u8]) -> bool {
-    bytes.iter().take_while(|b| b.is_ascii_hexdigit()).count() > HEX_DIGITS
+    let line = bytes.split(|&b| b == b'\n').next().unwrap_or_default();
+    let bare = line.len() < bytes.len() && line.last() != Some(&b'\r');
+    bare || bytes.iter().take_while(|b| b.is_ascii_hexdigit()).count() > HEX_DIGITS
 }
 
 /// Length of the longest run of bytes that `is` holds for.
