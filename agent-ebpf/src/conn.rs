@@ -88,6 +88,12 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether both ends have the same address: the kernel chooses it so for a connection within one host.
+    #[inline(always)]
+    pub fn is_within_host(&self) -> bool {
+        u128::from_ne_bytes(self.local_addr) == u128::from_ne_bytes(self.remote_addr)
+    }
+
     /// The port at which the server listens, whichever end that is.
     #[inline(always)]
     pub fn service_port(&self) -> u16 {

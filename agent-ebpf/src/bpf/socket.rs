@@ -116,7 +116,9 @@ fn established(ctx: &SockOpsContext, sk: *mut bpf_sock, leg: Leg) {
         (*conn).request.open(request);
         (*conn).response.open(response);
         let facts = &(*conn).facts;
-        let own = leg == Leg::Server && maps::is_own(facts.local_port, bpf_get_netns_cookie(ctx.ops.cast()));
+        // On the client leg, a connection to the observer from its own host: it is seen at the other end, or would be.
+        let own = (leg == Leg::Server || facts.is_within_host())
+            && maps::is_own(facts.service_port(), bpf_get_netns_cookie(ctx.ops.cast()));
         if own || !maps::is_chosen(facts.service_port()) {
             (*conn).facts.left_out = 1;
             return;
