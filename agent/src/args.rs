@@ -30,7 +30,8 @@ Examples:
   curl http://127.0.0.1:9464/metrics
   curl --unix-socket /run/hosp/agent.sock http://agent/v1/snapshot
 
-Environment: HOSP_LOG says what is logged (info by default; warn, debug, hosp_agent::proxy=debug),
+Environment: HOSP_LOG says what is logged (info by default; warn, debug, hosp_agent::proxy=debug,
+bpf=debug for what the eBPF programs say of themselves),
 a NO_COLOR that is set and not empty switches colours off.
 
 Exit status: 0 stopped by a signal, 64 bad command line, 69 something needed is missing or in use,

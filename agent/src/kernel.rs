@@ -3,6 +3,7 @@
 //! Nothing else in this crate knows aya. Dropping a [`Kernel`] detaches its programs.
 
 mod cgroup;
+mod diagnostics;
 mod netns;
 
 use std::fs::File;
@@ -21,6 +22,8 @@ use hosp_feed::ProgramCost;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Access, AtFlags, accessat};
 use rustix::io::Errno;
+
+use diagnostics::Diagnostics;
 
 use crate::source::{Counters, Source};
 
@@ -106,6 +109,7 @@ pub enum KernelError {
 pub struct Kernel {
     records: RingBuf<MapData>,
     books: PerCpuArray<MapData, Books>,
+    diagnostics: Option<Diagnostics>,
     // Last, so that the maps go before the programs do.
     ebpf: Ebpf,
     cgroup: File,
@@ -139,7 +143,10 @@ impl Kernel {
         // Woken at an eighth: enough left for what comes while userspace gets up.
         let wake_bytes = u64::from(options.ring_bytes / 8);
         let own_netns = netns::cookie();
-        let mut ebpf = EbpfLoader::new()
+        let level = diagnostics::level();
+        let mut loader = EbpfLoader::new();
+        diagnostics::set_level(&mut loader, &level);
+        let mut ebpf = loader
             .map_max_entries("RECORDS", options.ring_bytes)
             .override_global("WAKE_BYTES", &wake_bytes, true)
             .override_global("OWN_PORTS", &own_ports, true)
@@ -154,11 +161,14 @@ impl Kernel {
             // Linux 6.3 has the tracepoint, and BTF tells where. Without it, one figure is missing.
             tracing::warn!("how long requests lie unread cannot be told on this kernel: {e:#}");
         }
+        let diagnostics =
+            Diagnostics::of(&mut ebpf).map_err(|e| refused("listen to the programs' diagnostics", e))?;
         let records = ebpf.take_map("RECORDS").expect("the object has a map of this name");
         let books = ebpf.take_map("BOOKS").expect("the object has a map of this name");
         Ok(Self {
             records: RingBuf::try_from(records).map_err(|e| refused("open the ring buffer", e))?,
             books: PerCpuArray::try_from(books).map_err(|e| refused("open the counters", e))?,
+            diagnostics,
             ebpf,
             cgroup,
             stats,
@@ -264,6 +274,9 @@ impl Source for Kernel {
     }
 
     fn drain(&mut self, each: &mut dyn FnMut(&[u8])) {
+        if let Some(diagnostics) = &mut self.diagnostics {
+            diagnostics.flush();
+        }
         let most = self.ring_bytes as usize / SHORT;
         for _ in 0..most {
             match self.records.next() {

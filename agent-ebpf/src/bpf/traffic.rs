@@ -5,6 +5,7 @@ use core::ffi::c_void;
 use aya_ebpf::bindings::{__sk_buff, BPF_TCP_LISTEN, bpf_sock};
 use aya_ebpf::helpers::generated::{bpf_loop, bpf_sk_fullsock, bpf_skb_cgroup_id, bpf_skb_load_bytes};
 use aya_ebpf::programs::SkBuffContext;
+use aya_log_ebpf::debug;
 use hosp_agent_ebpf::conn::{Conn, End as QueueEnd};
 use hosp_agent_ebpf::machine::{Answers, Requests, is_request};
 use hosp_agent_ebpf::stash::{Room, SEGMENT_MAX};
@@ -47,7 +48,7 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
     if !packet.matters() {
         return;
     }
-    let conn = if conn.is_null() { meet::<INGRESS>(skb, sk, &packet) } else { conn };
+    let conn = if conn.is_null() { meet::<INGRESS>(ctx, sk, &packet) } else { conn };
     if conn.is_null() {
         return;
     }
@@ -64,13 +65,18 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
             let mut run = unsafe { Run::<true>::new(skb, sk, conn, desk) };
             let (segment, end) = (packet.segment, packet.ends());
             if (leg == Leg::Server) == INGRESS {
-                run.take::<Requests>(segment, end, || INGRESS && keep::<Requests>(skb, sk, conn, &packet));
+                run.take::<Requests>(segment, end, || {
+                    INGRESS && keep::<Requests>(skb, sk, conn, &packet) || missing(ctx, &packet)
+                });
             } else {
                 know_cgroup(skb, conn, leg);
-                run.take::<Answers>(segment, end, || INGRESS && keep::<Answers>(skb, sk, conn, &packet));
+                run.take::<Answers>(segment, end, || {
+                    INGRESS && keep::<Answers>(skb, sk, conn, &packet) || missing(ctx, &packet)
+                });
             }
         })
     {
+        debug!(ctx, "a packet of {} bytes was not looked at: no turn, or no room", packet.segment.len);
         books::count(leg, Counter::Resyncs);
         // SAFETY: an atomic of a value of the map.
         unsafe { (*conn).epoch.add(1) };
@@ -78,6 +84,14 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
     if INGRESS && turn {
         end.unlock();
     }
+}
+
+/// Says that the place is lost: it cannot be kept either. Always false.
+#[inline(always)]
+fn missing(ctx: &SkBuffContext, packet: &Packet) -> bool {
+    let seq = packet.segment.seq;
+    debug!(ctx, "bytes from port {} before sequence number {} are missing", packet.source, seq);
+    false
 }
 
 /// Keeps a segment until what is missing before it has come. False when there is no room.
@@ -161,7 +175,8 @@ unsafe extern "C" fn try_lock(_: u32, wait: *mut Wait) -> i64 {
 
 /// A socket that was connected before the observer came: known from its next request on.
 #[inline(always)]
-fn meet<const INGRESS: bool>(skb: *mut __sk_buff, sk: *mut bpf_sock, packet: &Packet) -> *mut Conn {
+fn meet<const INGRESS: bool>(ctx: &SkBuffContext, sk: *mut bpf_sock, packet: &Packet) -> *mut Conn {
+    let skb = ctx.skb.skb;
     let none = core::ptr::null_mut();
     if packet.segment.len < 8 {
         return none;
@@ -188,6 +203,7 @@ fn meet<const INGRESS: bool>(skb: *mut __sk_buff, sk: *mut bpf_sock, packet: &Pa
     unsafe {
         socket::introduce(conn, sk, leg);
         (*conn).facts.mid_stream = 1;
+        debug!(ctx, "a connection to port {} is older than the observer", (*conn).facts.service_port());
     }
     conn
 }
