@@ -50,6 +50,8 @@ const TEST: &[Package] = &[
     package("tmux", "tmux"),
     package("curl", "curl"),
     package("bpftool", "bpftool"),
+    package("nftables", "nft"),
+    package("iproute2", "ip"),
 ];
 
 const KERNELS: &[Package] = &[
