@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 
 use rustix::net::sockopt;
 
+use crate::dialogue::Dialogue;
 use crate::rig::{PATIENCE, Rig, runnable};
 use xtask::poll;
 
@@ -22,6 +23,52 @@ fn await_end(stream: &mut TcpStream) {
     let mut rest = Vec::new();
     // Reset or closed: an end either way.
     let _ = stream.read_to_end(&mut rest);
+}
+
+/// How an exchange ends that the client breaks off by RST: after so many bytes of the request and of the answer.
+fn reset_after(rig: &Rig, asked: usize, answered: usize) -> Vec<(String, u64)> {
+    let mut talk = Dialogue::new();
+    talk.ask(&REQUEST[..asked]);
+    talk.answer(&PART[..answered]);
+    reset(talk.client);
+    await_end(&mut talk.server);
+    drop(talk.server);
+    // A whole exchange afterwards: once it shows, so would what was before it.
+    let mut after = Dialogue::new();
+    after.ask(REQUEST);
+    after.answer("HTTP/1.1 204 No Content\r\n\r\n");
+    poll::until("the exchange afterwards", PATIENCE, || {
+        (rig.endings("server", after.port) == [("204 ".to_owned(), 1)]).then_some(())
+    })
+    .unwrap();
+    rig.endings("server", talk.port)
+}
+
+#[test]
+fn a_reset_at_any_point_makes_at_most_one_record() {
+    if !runnable(&[]) {
+        return;
+    }
+    let rig = Rig::new();
+    let line = REQUEST.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    let status = PART.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    for (asked, answered, want) in [
+        // No request line, no request.
+        (0, 0, None),
+        (line - 1, 0, None),
+        (line, 0, Some("0 client_reset")),
+        (REQUEST.len() - 1, 0, Some("0 client_reset")),
+        (REQUEST.len(), 0, Some("0 client_reset")),
+        (REQUEST.len(), 5, Some("0 client_reset")),
+        (REQUEST.len(), status, Some("200 client_reset")),
+        (REQUEST.len(), PART.len(), Some("200 client_reset")),
+    ] {
+        let want: Vec<_> = want.into_iter().map(|ending| (ending.to_owned(), 1)).collect();
+        assert_eq!(reset_after(&rig, asked, answered), want, "after {asked} and {answered} bytes");
+    }
+    let scrape = rig.scrape();
+    assert_eq!((rig.lost(), scrape.sum("hosp_agent_requests_open", &[])), (0.0, 0.0));
+    assert_eq!(scrape.sum("hosp_agent_books_balanced", &[]), 1.0);
 }
 
 /// Lets `server` and `client` each do their part of one exchange, and returns how the agent says it ended on the

@@ -5,8 +5,18 @@
 
 #![expect(clippy::unwrap_used, reason = "test code")]
 
+mod addresses;
 mod cgroup;
+mod dialogue;
 mod endings;
+mod framing;
+mod home;
 mod load;
+mod loss;
+mod mid_stream;
+mod network;
+mod nginx;
+mod overflow;
 mod rig;
+mod servers;
 mod truth;

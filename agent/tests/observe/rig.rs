@@ -1,4 +1,4 @@
-//! A running agent, and servers for it to observe.
+//! A running agent, and what it says.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -7,27 +7,32 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hosp_feed::Request;
 use xtask::child::{Launch, Running};
 use xtask::counts::Counts;
 use xtask::endpoint::Endpoint;
+use xtask::poll;
 use xtask::prom::Scrape;
-use xtask::{poll, ports};
+
+use crate::home::Home;
 
 /// Long enough for a busy machine; nothing waits this long on a good day.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Name of the request log in the rig's directory.
+/// Names of files in the rig's directory.
+const CONFIG: &str = "agent.toml";
 const REQUEST_LOG: &str = "requests.jsonl";
 
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// An agent on the host's root cgroup, with its own sockets and directory.
+/// An agent that observes this process and its children, with its own sockets and directory.
 pub(crate) struct Rig {
     pub(crate) agent: Running,
     pub(crate) metrics: Endpoint,
     pub(crate) feed: PathBuf,
     pub(crate) dir: tempfile::TempDir,
-    /// Agents on the root cgroup see each other's traffic: one test at a time. Last, so that it is given back last.
+    pub(crate) home: Home,
+    /// The cgroup is this process's: one test at a time. Last, so that it is given back last.
     _alone: MutexGuard<'static, ()>,
 }
 
@@ -58,29 +63,56 @@ pub(crate) fn find(name: &str) -> Option<PathBuf> {
 impl Rig {
     /// Starts an agent and waits until it observes.
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// The same, with this configuration file.
+    pub(crate) fn with(config: &str) -> Self {
+        Self::serving(None, config)
+    }
+
+    /// The same, with its metrics at this address. Without one they are on a Unix socket: on a TCP socket, those who
+    /// ask for them would be observed themselves.
+    pub(crate) fn serving(metrics: Option<SocketAddr>, config: &str) -> Self {
         // A test that failed has not spoilt anything for the next one.
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = Home::enter();
         let dir = tempfile::tempdir().unwrap();
-        let [address] = ports::free().unwrap();
+        fs::write(dir.path().join(CONFIG), config).unwrap();
+        let metrics = metrics.map_or_else(|| Endpoint::Unix(dir.path().join("metrics.sock")), Endpoint::Tcp);
         let feed = dir.path().join("agent.sock");
-        let agent = start(dir.path(), address, &feed);
-        let rig = Self { agent, metrics: Endpoint::Tcp(address), feed, dir, _alone: alone };
+        let agent = start(dir.path(), &home, &metrics, &feed);
+        let rig = Self { agent, metrics, feed, dir, home, _alone: alone };
         rig.ready();
         rig
     }
 
-    /// Ends the agent as an operator would, and starts another one in its place.
-    pub(crate) fn restart(&mut self) {
+    /// Ends the agent as an operator would.
+    pub(crate) fn stop(&mut self) {
         let ended = self.agent.stop(PATIENCE).unwrap();
         assert!(ended.success(), "{ended}: {}", self.agent.log_tail(20));
-        let Endpoint::Tcp(address) = self.metrics else { unreachable!("made with a TCP address") };
-        self.agent = start(self.dir.path(), address, &self.feed);
+    }
+
+    /// Starts another agent in the place of one that was stopped.
+    pub(crate) fn start(&mut self) {
+        self.agent = start(self.dir.path(), &self.home, &self.metrics, &self.feed);
         self.ready();
     }
 
-    /// Where the agent logs every request.
-    pub(crate) fn request_log(&self) -> PathBuf {
-        self.dir.path().join(REQUEST_LOG)
+    /// The requests of one port in the request log, once there are `n`. Not from the feed: that has a sample.
+    pub(crate) fn logged(&self, port: u16, n: usize) -> Vec<Request> {
+        let read = || -> Option<Vec<Request>> {
+            let log = fs::read_to_string(self.dir.path().join(REQUEST_LOG)).ok()?;
+            let own = format!("\"server_port\":{port},");
+            // The last line may still be being written.
+            let lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n') && line.contains(&own));
+            Some(lines.map(|line| serde_json::from_str(line).unwrap()).collect())
+        };
+        let enough = || read().filter(|requests| requests.len() >= n);
+        match poll::until("logged requests", PATIENCE, enough) {
+            Ok(requests) => requests,
+            Err(late) => panic!("{late}: {n} of port {port}, but only {:#?}", read()),
+        }
     }
 
     fn ready(&self) {
@@ -138,79 +170,17 @@ impl Rig {
     }
 }
 
-fn start(dir: &Path, metrics: SocketAddr, feed: &Path) -> Running {
+fn start(dir: &Path, home: &Home, metrics: &Endpoint, feed: &Path) -> Running {
     let log = dir.join("agent.log");
     Launch::new("hosp-agent", env!("CARGO_BIN_EXE_hosp-agent"))
+        .args(["--config".as_ref(), dir.join(CONFIG).as_os_str()])
+        .args(["--cgroup".as_ref(), home.cgroup.path().as_os_str()])
         .args(["--metrics-listen", &metrics.to_string(), "--feed", &format!("unix:{}", feed.display())])
         .args(["--proxy", &format!("unix:{}", dir.join("no-proxy.sock").display())])
         .args(["--request-log".into(), dir.join(REQUEST_LOG)])
         .log(&log)
         .spawn()
         .unwrap()
-}
-
-/// A real nginx with one line of `METHOD status` in its log for each request.
-pub(crate) struct Nginx {
-    server: Running,
-    pub(crate) address: SocketAddr,
-    log: PathBuf,
-}
-
-impl Nginx {
-    /// Starts it on a free port, with a file of 3 MB, an error and an empty answer to serve.
-    pub(crate) fn new(dir: &Path) -> Self {
-        let [address] = ports::free().unwrap();
-        let log = dir.join("access.log");
-        let at = dir.display();
-        let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map(|name| format!("{name}_temp_path {at}/{name};"))
-            .join("\n");
-        let conf = format!(
-            "daemon off; worker_processes 1; pid {at}/nginx.pid; error_log {at}/error.log; {user}
-             events {{ worker_connections 4096; }}
-             http {{
-                 {temp}
-                 log_format counts '$request_method $status'; access_log {log} counts buffer=64k flush=1s;
-                 keepalive_requests 1000000000; sendfile on; tcp_nopush on; root {at};
-                 server {{
-                     listen {address};
-                     location /hello {{ return 200 'hello world'; }}
-                     location /empty {{ return 204; }}
-                     location /sick {{ return 503 'sick'; }}
-                 }}
-             }}",
-            user = "user root;",
-            log = log.display(),
-        );
-        let file = dir.join("nginx.conf");
-        fs::write(&file, conf).unwrap();
-        fs::write(dir.join("big.bin"), vec![b'x'; 3_000_000]).unwrap();
-        let server = Launch::new("nginx", find("nginx").unwrap())
-            .args(["-c", &file.display().to_string()])
-            .log(&dir.join("nginx.out"))
-            .spawn()
-            .unwrap();
-        poll::until("nginx", PATIENCE, || std::net::TcpStream::connect(address).ok()).unwrap();
-        Self { server, address, log }
-    }
-
-    /// A URL on it.
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    /// Ends it, and counts what its log holds.
-    pub(crate) fn stop(mut self) -> Counts {
-        self.server.stop(PATIENCE).unwrap();
-        let mut counts = Counts::default();
-        for line in fs::read_to_string(&self.log).unwrap().lines() {
-            let (method, status) = line.split_once(' ').unwrap();
-            let known = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
-            let method = if known.contains(&method) { method } else { "_OTHER" };
-            counts.add(method, status.parse().unwrap(), 1);
-        }
-        counts
-    }
 }
 
 /// Runs a client to its end.

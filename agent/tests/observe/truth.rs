@@ -3,14 +3,15 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hosp_feed::{Leg, Request};
 use xtask::counts::Counts;
-use xtask::endpoint::Endpoint;
-use xtask::poll;
+use xtask::{poll, ports};
 
-use crate::rig::{Nginx, PATIENCE, Rig, client, runnable};
+use crate::dialogue::Dialogue;
+use crate::nginx::Nginx;
+use crate::rig::{PATIENCE, Rig, client, runnable};
 
 /// Reads one request head, and nothing more.
 fn read_head(stream: &mut TcpStream) -> String {
@@ -20,20 +21,6 @@ fn read_head(stream: &mut TcpStream) -> String {
         head.push(byte[0]);
     }
     String::from_utf8(head).unwrap()
-}
-
-/// The requests of one port in the request log, once there are `n`. Not from the feed: that has a sample, and other
-/// traffic on this host may fill it.
-fn logged(rig: &Rig, port: u16, n: usize) -> Vec<Request> {
-    poll::until("logged requests", PATIENCE, || {
-        let log = std::fs::read_to_string(rig.request_log()).ok()?;
-        let own = format!("\"server_port\":{port},");
-        // The last line may still be being written.
-        let lines = log.split_inclusive('\n').filter(|line| line.ends_with('\n') && line.contains(&own));
-        let requests: Vec<Request> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
-        (requests.len() >= n).then_some(requests)
-    })
-    .unwrap()
 }
 
 #[test]
@@ -62,7 +49,7 @@ fn times_and_bytes_are_those_of_the_exchange() {
     stream.read_to_end(&mut answer).unwrap();
     server.join().unwrap();
 
-    let seen = logged(&rig, port, 2);
+    let seen = rig.logged(port, 2);
     assert_eq!(seen.len(), 2, "{seen:?}");
     for r in &seen {
         assert_eq!((r.method.as_str(), r.status, r.ordinal), ("POST", 201, 1));
@@ -73,6 +60,36 @@ fn times_and_bytes_are_those_of_the_exchange() {
         assert!((500_000..900_000).contains(&r.duration_us), "{r:?}");
     }
     assert!(seen.iter().any(|r| r.leg == Leg::Server) && seen.iter().any(|r| r.leg == Leg::Client));
+}
+
+#[test]
+fn latencies_lie_between_what_the_server_and_the_client_measured() {
+    if !runnable(&[]) {
+        return;
+    }
+    let rig = Rig::new();
+    let mut talk = Dialogue::new();
+    let mut measured = Vec::new();
+    for milliseconds in [0, 1, 5, 20, 100, 400] {
+        let asking = Instant::now();
+        talk.ask("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n");
+        let asked = Instant::now();
+        // The time under test.
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        let least = asked.elapsed();
+        talk.answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        measured.push((least, asking.elapsed()));
+    }
+    let seen = rig.logged(talk.port, 2 * measured.len());
+    for leg in [Leg::Server, Leg::Client] {
+        let mut requests: Vec<&Request> = seen.iter().filter(|r| r.leg == leg).collect();
+        requests.sort_by_key(|r| r.ordinal);
+        for (r, (least, most)) in requests.iter().zip(&measured) {
+            let between = least.as_micros()..=most.as_micros();
+            assert!(between.contains(&r.ttfb_us.into()), "{r:?}: {between:?}");
+            assert!(between.contains(&r.duration_us.into()), "{r:?}: {between:?}");
+        }
+    }
 }
 
 #[test]
@@ -97,8 +114,8 @@ fn the_agents_own_sockets_are_left_out() {
     if !runnable(&["nginx", "curl"]) {
         return;
     }
-    let rig = Rig::new();
-    let Endpoint::Tcp(own) = rig.metrics else { unreachable!("made with a TCP address") };
+    let [own] = ports::free().unwrap();
+    let rig = Rig::serving(Some(own), "");
     for _ in 0..20 {
         rig.scrape();
     }
@@ -109,41 +126,6 @@ fn the_agents_own_sockets_are_left_out() {
     truth.add("GET", 200, 1);
     rig.expect("server", nginx.address.port(), &truth);
     assert_eq!(rig.requests("server", own.port()).total(), 0);
-}
-
-#[test]
-fn a_connection_that_outlives_the_agent_is_picked_up_by_the_next_one() {
-    if !runnable(&[]) {
-        return;
-    }
-    let mut rig = Rig::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let server = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        while !read_head(&mut stream).is_empty() {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
-        }
-    });
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let mut ask = |n| {
-        for _ in 0..n {
-            stream.write_all(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-            stream.read_exact(&mut [0; 40]).unwrap();
-        }
-    };
-    let mut truth = Counts::default();
-    ask(3);
-    truth.add("GET", 200, 3);
-    rig.expect("server", port, &truth);
-    rig.restart();
-    ask(2);
-    let mut truth = Counts::default();
-    truth.add("GET", 200, 2);
-    rig.expect("server", port, &truth);
-    rig.expect("client", port, &truth);
-    drop(stream);
-    server.join().unwrap();
 }
 
 #[test]
@@ -174,8 +156,7 @@ fn the_agent_keeps_no_privilege_that_it_does_not_need_and_leaves_nothing_behind(
     let loaded = programs();
     let own = *loaded.iter().max().expect("the newest programs are this agent's");
     assert_eq!(loaded.iter().filter(|&&btf| btf == own).count(), 5, "{loaded:?} while the agent runs");
-    let ended = rig.agent.stop(PATIENCE).unwrap();
-    assert!(ended.success(), "{ended}: {}", rig.agent.log_tail(20));
+    rig.stop();
     assert!(!rig.feed.exists(), "the feed's socket was left behind");
     // The kernel frees them a moment after the last one who used them has gone.
     let gone = || !programs().contains(&own);
