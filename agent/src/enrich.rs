@@ -149,6 +149,11 @@ impl Enricher {
         }
     }
 
+    /// The name of a service.
+    pub fn service(&self, service: NameId) -> &Arc<str> {
+        self.services.text(service)
+    }
+
     /// What did not fit so far.
     pub fn overflow(&self) -> Overflow {
         Overflow { routes: self.routes.overflowed(), ..self.overflow }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hosp_agent_ebpf::Record;
+use hosp_feed::Attempts;
 
+use crate::attempts::{Links, Unlinked};
 use crate::enrich::Enricher;
 use crate::live::{Live, Tail};
 use crate::request_log::RequestLog;
@@ -18,6 +20,7 @@ pub struct Intake {
     enricher: Enricher,
     table: Table,
     tail: Tail,
+    links: Links,
     log: Option<RequestLog>,
     held: Vec<Record>,
     taken: u64,
@@ -37,7 +40,16 @@ pub struct Yield {
 impl Intake {
     /// Nothing counted yet. Every request goes to `log` as well, if there is one.
     pub fn new(enricher: Enricher, table: Table, log: Option<RequestLog>) -> Self {
-        Self { enricher, table, tail: Tail::default(), log, held: Vec::new(), taken: 0, bad: 0 }
+        Self {
+            enricher,
+            table,
+            tail: Tail::default(),
+            links: Links::default(),
+            log,
+            held: Vec::new(),
+            taken: 0,
+            bad: 0,
+        }
     }
 
     /// Lets the first look-up of processes finish.
@@ -70,6 +82,7 @@ impl Intake {
             return;
         };
         self.table.observe(key, record.duration_ns, |key| self.enricher.labels(key));
+        self.links.note(record, key.service, now);
         self.tail.push(record, key);
         if let Some(log) = &mut self.log {
             let Labels { service, route, .. } = self.enricher.labels(&key);
@@ -82,6 +95,7 @@ impl Intake {
         if self.enricher.poll(now) {
             self.release(now);
         }
+        self.links.poll(now);
         if let Some(log) = &mut self.log {
             log.flush();
         }
@@ -91,6 +105,12 @@ impl Intake {
     pub fn finish(&mut self, now: Instant) {
         self.enricher.give_up();
         self.release(now);
+        self.links.finish();
+    }
+
+    /// Attempts by request, of every service that both is asked and asks.
+    pub fn attempts(&self) -> Vec<Attempts> {
+        self.links.counts(|service| self.enricher.service(service).to_string())
     }
 
     fn release(&mut self, now: Instant) {
@@ -128,6 +148,7 @@ impl Intake {
         let overflow = self.enricher.overflow();
         Losses {
             bad_records: self.bad,
+            unlinked: self.links.unlinked(),
             unlogged: self.log.as_ref().map_or(0, RequestLog::dropped),
             overflow: [
                 ("route", overflow.routes),
@@ -144,6 +165,8 @@ impl Intake {
 pub struct Losses {
     /// Records that could not be decoded.
     pub bad_records: u64,
+    /// Requests whose attempts are not known.
+    pub unlinked: Unlinked,
     /// Requests that should be in the request log and are not.
     pub unlogged: u64,
     /// Requests counted under `_other`, by what was full.

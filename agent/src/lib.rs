@@ -4,6 +4,7 @@
 //! state; readers see what it published, and none of them can slow it.
 
 pub mod args;
+pub mod attempts;
 pub mod books;
 pub mod clock;
 pub mod config;

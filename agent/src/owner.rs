@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use hosp_feed::{AgentInfo, ProgramCost, ProxyFacts};
+use hosp_feed::{AgentInfo, Attempts, ProgramCost, ProxyFacts};
 use tokio::sync::{oneshot, watch};
 
 use crate::books::{Audit, Ledger, Taken};
@@ -32,6 +32,8 @@ pub struct Status {
     pub audit: Audit,
     /// What did not fit or was not understood.
     pub losses: Losses,
+    /// Attempts by request.
+    pub attempts: Vec<Attempts>,
     /// What the BPF programs cost; empty unless asked for.
     pub programs: Vec<ProgramCost>,
 }
@@ -149,6 +151,7 @@ impl<S: Source> Owner<S> {
         let status = Status {
             audit: audit.clone(),
             losses: self.intake.losses(),
+            attempts: self.intake.attempts(),
             programs: self.source.program_costs(),
         };
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
@@ -171,6 +174,7 @@ impl<S: Source> Owner<S> {
             books: audit.books,
             live: ended.live,
             live_of: ended.live_of,
+            attempts: self.intake.attempts(),
             proxy: self.proxy.borrow().clone(),
             cost,
         });

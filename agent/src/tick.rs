@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hosp_feed::{AgentInfo, Books, Cost, Latency, ProxyFacts, Series, SeriesKey, Snapshot};
+use hosp_feed::{AgentInfo, Attempts, Books, Cost, Latency, ProxyFacts, Series, SeriesKey, Snapshot};
 use tokio::sync::OnceCell;
 
 use crate::live::{self, Live};
@@ -37,6 +37,8 @@ pub struct Facts {
     pub live: Vec<Live>,
     /// Requests that ended in the interval.
     pub live_of: u64,
+    /// Attempts by request.
+    pub attempts: Vec<Attempts>,
     /// What the proxy says of itself.
     pub proxy: Option<Arc<ProxyFacts>>,
     /// What observing costs.
@@ -84,6 +86,7 @@ impl Tick {
             books: facts.books.clone(),
             requests: facts.live.iter().map(|live| live.request(facts.boot_unix_ns)).collect(),
             requests_of: facts.live_of,
+            attempts: facts.attempts.clone(),
             proxy: facts.proxy.as_deref().cloned(),
             cost: facts.cost.clone(),
         }

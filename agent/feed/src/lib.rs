@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod books;
 mod codec;
 mod focus;
@@ -20,6 +21,7 @@ mod request;
 mod series;
 mod snapshot;
 
+pub use attempts::Attempts;
 pub use books::Books;
 pub use codec::{DecodeError, MAX_LINE, decode, encode};
 pub use focus::{Focus, Tally, focus, tally};

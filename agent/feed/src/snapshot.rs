@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Books, ProxyFacts, Request, Series};
+use crate::{Attempts, Books, ProxyFacts, Request, Series};
 
 /// Everything that the agent knows at one moment.
 ///
@@ -30,6 +30,9 @@ pub struct Snapshot {
     /// How many requests ended in the interval, of which `requests` shows some.
     #[serde(default)]
     pub requests_of: u64,
+    /// Attempts at the origins by request, of every service that both is asked and asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempts>,
     /// What hosp-proxy says of itself; absent when the agent reaches no proxy's admin socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxyFacts>,

@@ -49,9 +49,14 @@ pub(super) fn gauge(labels: Labels<'_>, value: f64) -> Metric {
 }
 
 /// Durations, in seconds.
-pub(super) fn histogram(labels: Labels<'_>, counts: &Counts) -> Metric {
+pub(super) fn durations(labels: Labels<'_>, counts: &Counts) -> Metric {
+    histogram(labels, &BOUNDS, &counts.buckets, counts.sum_ns as f64 / 1e9)
+}
+
+/// Values up to each of `bounds`, and those above; `sum` is that of all values.
+pub(super) fn histogram(labels: Labels<'_>, bounds: &[f64], counts: &[u64], sum: f64) -> Metric {
     let mut cumulative = 0;
-    let buckets = BOUNDS.iter().zip(counts.buckets).map(|(bound, count)| {
+    let buckets = bounds.iter().zip(counts).map(|(bound, count)| {
         cumulative += count;
         let mut bucket = Bucket::default();
         bucket.set_upper_bound(*bound);
@@ -60,8 +65,8 @@ pub(super) fn histogram(labels: Labels<'_>, counts: &Counts) -> Metric {
     });
     let mut histogram = Histogram::default();
     histogram.set_bucket(buckets.collect());
-    histogram.set_sample_count(counts.total());
-    histogram.set_sample_sum(counts.sum_ns as f64 / 1e9);
+    histogram.set_sample_count(counts.iter().sum());
+    histogram.set_sample_sum(sum);
     let mut metric = metric(labels);
     metric.set_histogram(histogram);
     metric

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use hosp_feed::ProgramCost;
+use hosp_feed::{Attempts, ProgramCost};
 use prometheus::proto::{Metric, MetricFamily};
 
-use super::family::{Labels, counter, counters, gauge, gauges};
+use super::family::{Labels, counter, counters, gauge, gauges, histogram, histograms};
 use super::leg;
+use crate::attempts::Unlinked;
 use crate::books::{Audit, CLASSES, LegBooks};
 use crate::owner::Status;
 
@@ -25,6 +26,8 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
         let programs = status.programs.iter();
         programs.map(|cost| counter(&[("program", &cost.program)], value(cost))).collect()
     };
+    let Unlinked { no_id, repeated_id, overflow } = status.losses.unlinked;
+    let unlinked = [("no_id", no_id), ("repeated_id", repeated_id), ("overflow", overflow)];
     let overflow = status.losses.overflow.iter();
     vec![
         counters(
@@ -82,6 +85,17 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
             "Requests missing in the request log: its writer was too slow, or the system refused to write.",
             vec![counter(&[], status.losses.unlogged as f64)],
         ),
+        histograms(
+            "hosp_agent_attempts_per_request",
+            "Attempts at the origins for each request that carries an id; 0 where it was answered without one. \
+             Counted 2 s after the answer.",
+            status.attempts.iter().map(attempts).collect(),
+        ),
+        counters(
+            "hosp_agent_attempts_unlinked_total",
+            "Requests of services that ask origins, but whose own attempts are not known, by the reason.",
+            unlinked.map(|(reason, n)| counter(&[("reason", reason)], n as f64)).into(),
+        ),
         counters(
             "hosp_agent_cardinality_overflow_total",
             "Requests counted under _other, by what there was too much of.",
@@ -98,6 +112,12 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
             by_program(|cost| cost.runs as f64),
         ),
     ]
+}
+
+/// The distribution of one service's attempts.
+fn attempts(of: &Attempts) -> Metric {
+    let bounds = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
+    histogram(&[("service", &of.service)], &bounds, &of.requests, of.attempts as f64)
 }
 
 /// Records of each leg by class of status.

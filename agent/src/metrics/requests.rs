@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hosp_agent_ebpf::Leg;
 use prometheus::proto::{Metric, MetricFamily};
 
-use super::family::{self, counter, counters, histogram, histograms};
+use super::family::{self, counter, counters, histograms};
 use super::leg;
 use crate::live;
 use crate::series::{Counts, Labels, Shared};
@@ -66,7 +66,7 @@ pub(super) fn families(series: &Shared) -> Vec<MetricFamily> {
         series
             .into_iter()
             .map(|((common, value), counts)| {
-                common.labelled((own, value), |labels| histogram(labels, &counts))
+                common.labelled((own, value), |labels| family::durations(labels, &counts))
             })
             .collect()
     };

@@ -68,3 +68,13 @@ fn say(from: &mut TcpStream, to: &mut TcpStream, bytes: &[u8], piece: usize) {
         }
     });
 }
+
+/// Reads one request head, and nothing more.
+pub(crate) fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "test code")]
 
 mod addresses;
+mod attempts;
 mod cgroup;
 mod dialogue;
 mod endings;

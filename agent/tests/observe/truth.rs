@@ -9,19 +9,9 @@ use hosp_feed::{Leg, Request};
 use xtask::counts::Counts;
 use xtask::{poll, ports};
 
-use crate::dialogue::Dialogue;
+use crate::dialogue::{Dialogue, read_head};
 use crate::nginx::Nginx;
 use crate::rig::{PATIENCE, Rig, client, runnable};
-
-/// Reads one request head, and nothing more.
-fn read_head(stream: &mut TcpStream) -> String {
-    let mut head = Vec::new();
-    let mut byte = [0];
-    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
-        head.push(byte[0]);
-    }
-    String::from_utf8(head).unwrap()
-}
 
 #[test]
 fn times_and_bytes_are_those_of_the_exchange() {

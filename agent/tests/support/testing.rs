@@ -73,6 +73,12 @@ impl RecordBuilder {
         self
     }
 
+    /// Gives it this id; see [`RecordHead::request_id`].
+    pub(crate) fn id(mut self, id: u64) -> Self {
+        self.0.request_id = id;
+        self
+    }
+
     pub(crate) fn duration(mut self, duration: Duration) -> Self {
         self.0.duration_ns = u64::try_from(duration.as_nanos()).unwrap();
         self

@@ -62,6 +62,7 @@ hosp_agent_requests_total{leg="server",service="hosp-proxy",server_port="8080",h
         books: Books { seen: 44, recorded: 44, ..Books::default() },
         requests: Vec::new(),
         requests_of: 0,
+        attempts: Vec::new(),
         proxy: None,
         cost: Cost::default(),
     };
