@@ -33,6 +33,8 @@ pub struct Reading {
     pub requests: Vec<Request>,
     /// How many requests ended in the interval, of which `requests` shows some.
     pub requests_of: u64,
+    /// Requests that were linked to their attempts, by service.
+    pub linked: BTreeMap<Label, Linked>,
     /// What hosp-proxy counts; absent without a proxy.
     pub proxy: Option<ProxyTotals>,
     /// What observing costs.
@@ -126,6 +128,15 @@ pub struct Request {
     pub response_bytes: u64,
 }
 
+/// Requests of one service whose attempts at its origins are known one by one; see [`hosp_feed::Attempts`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Linked {
+    /// The requests.
+    pub requests: u64,
+    /// Attempts of all of them.
+    pub attempts: u64,
+}
+
 /// What hosp-proxy counts, cumulative since it started; the part of [`hosp_feed::ProxyFacts`] that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProxyTotals {
@@ -185,6 +196,7 @@ impl Reading {
             },
             requests: snapshot.requests.iter().map(request).collect(),
             requests_of: snapshot.requests_of.min(MAX_COUNT),
+            linked: linked(&snapshot.attempts)?,
             proxy: snapshot.proxy.as_ref().map(proxy).transpose()?,
             cost: snapshot.cost,
         })
@@ -234,6 +246,18 @@ fn request(request: &hosp_feed::Request) -> Request {
         duration_us: request.duration_us,
         response_bytes: request.response_bytes,
     }
+}
+
+fn linked(attempts: &[hosp_feed::Attempts]) -> Result<BTreeMap<Label, Linked>, ReadingError> {
+    believable("linked requests", attempts.iter().flat_map(|one| one.requests))?;
+    believable("attempts", attempts.iter().map(|one| one.attempts))?;
+    let mut linked: BTreeMap<Label, Linked> = BTreeMap::new();
+    for one in attempts {
+        let sum = linked.entry(Label::clean(&one.service)).or_default();
+        sum.requests += one.total();
+        sum.attempts += one.attempts;
+    }
+    Ok(linked)
 }
 
 /// Connections that are not `http1`, where there are any.

@@ -9,7 +9,7 @@ mod window;
 
 pub use agent::{Agent, Link};
 pub use data::{Data, Host};
-pub use figures::{Figures, LegFigures, RouteFigures, SHARES, Unreached};
+pub use figures::{Attempts, Figures, LegFigures, RouteFigures, SHARES, Unreached};
 pub use screen::{Panel, Popup, Screen, Scroll};
 pub use trend::{Point, Trend};
 pub use window::{Window, WindowError};

@@ -7,6 +7,7 @@ use hosp_feed::{Leg, Tally};
 use super::Sparse;
 use crate::clean::Label;
 use crate::legs::Legs;
+use crate::reading::Linked;
 
 /// What ended within one span of time on one host.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +36,8 @@ pub struct ServiceCell {
     pub legs: Legs<LegCell>,
     /// The same, by route; latencies in [`Sparse::coarse`] form.
     pub routes: BTreeMap<RouteKey, Legs<LegCell>>,
+    /// Requests that were linked to their attempts.
+    pub linked: Linked,
 }
 
 /// Method and path template.
@@ -115,6 +118,8 @@ impl ServiceCell {
     /// Adds all of `other`.
     fn merge(&mut self, other: &Self) {
         merge_legs(&mut self.legs, &other.legs);
+        add(&mut self.linked.requests, other.linked.requests);
+        add(&mut self.linked.attempts, other.linked.attempts);
         for (key, legs) in &other.routes {
             merge_legs(self.routes.entry(key.clone()).or_default(), legs);
         }

@@ -1,9 +1,10 @@
 //! What happened between two readings of one agent, restarts included.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Cell;
-use crate::reading::{Identity, Key, ProxyTotals, Reading, Row};
+use crate::clean::Label;
+use crate::reading::{Identity, Key, Linked, ProxyTotals, Reading, Row};
 
 /// The totals of the last reading of one agent: what the next one is compared with.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +13,7 @@ pub struct Known {
     pub agent: Identity,
     unix_ms: u64,
     totals: HashMap<Key, u64>,
+    linked: BTreeMap<Label, Linked>,
     proxy: Option<ProxyTotals>,
 }
 
@@ -34,7 +36,8 @@ impl Known {
             // Two series may have become one when their strings were cleaned.
             *totals.entry(row.key.clone()).or_default() += row.total;
         }
-        Self { agent: reading.agent.clone(), unix_ms: reading.unix_ms, totals, proxy: reading.proxy }
+        let linked = reading.linked.clone();
+        Self { agent: reading.agent.clone(), unix_ms: reading.unix_ms, totals, linked, proxy: reading.proxy }
     }
 
     /// How `next` goes on from `known`, and what happened in between.
@@ -56,6 +59,9 @@ impl Known {
                 None => row.count,
             };
             add(&mut cell, row, count);
+        }
+        if let Some(known) = known {
+            add_linked(&mut cell, &known.linked, &next.linked);
         }
         add_proxy(&mut cell, known.and_then(|known| known.proxy), next.proxy);
         cell.cap();
@@ -107,6 +113,18 @@ fn add(cell: &mut Cell, row: &Row, count: u64) {
         leg.tally.succeeded += if row.success { count } else { 0 };
         leg.classes[super::LegCell::class(row.key.status)] += count;
         leg.latency.merge(&latency);
+    }
+}
+
+/// Requests that were linked to their attempts since.
+fn add_linked(cell: &mut Cell, before: &BTreeMap<Label, Linked>, next: &BTreeMap<Label, Linked>) {
+    for (service, now) in next {
+        let before = before.get(service).copied().unwrap_or_default();
+        let requests = now.requests.saturating_sub(before.requests);
+        if requests > 0 {
+            let attempts = now.attempts.saturating_sub(before.attempts);
+            cell.services.entry(service.clone()).or_default().linked = Linked { requests, attempts };
+        }
     }
 }
 

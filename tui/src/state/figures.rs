@@ -10,7 +10,7 @@ use super::{Data, Trend, Window};
 use crate::clean::Label;
 use crate::history::{Cell, LegCell, RouteKey, ServiceCell, Sparse};
 use crate::legs::Legs;
-use crate::reading::Request;
+use crate::reading::{Linked, Request};
 
 /// The shares whose latencies are shown: p50, p90, p99, p99.9.
 pub const SHARES: [f64; 4] = [0.5, 0.9, 0.99, 0.999];
@@ -22,6 +22,8 @@ pub struct Figures {
     pub service: Option<Label>,
     /// Both legs over the window.
     pub legs: Legs<LegFigures>,
+    /// Requests of the service that were linked to their attempts.
+    pub linked: Linked,
     /// Share of the requests that never reached the origin.
     pub unreached: Option<Unreached>,
     /// Retries that the proxy made in the window; `None` without a proxy.
@@ -52,6 +54,15 @@ pub struct RouteFigures {
     pub key: RouteKey,
     /// Both legs. Latencies are coarse: up to a 64th too high.
     pub legs: Legs<LegFigures>,
+}
+
+/// Attempts at the origin per request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Attempts {
+    /// Of requests that an id links to their attempts, one by one.
+    Linked(f64),
+    /// Requests of the client leg for each one of the server leg.
+    Average(f64),
 }
 
 /// Share of the requests that never reached the origin, 0 to 1.
@@ -85,6 +96,7 @@ impl Figures {
         Self {
             service: service.cloned(),
             unreached: service.and_then(|_| unreached(&legs, proxy)),
+            linked: service.map(|service| linked(data, now, window, service)).unwrap_or_default(),
             retries: proxy.map(|(_, _, retries)| retries),
             routes: routes(data, now, window, service),
             trend: Trend::compute(data, now, window, service),
@@ -101,10 +113,14 @@ impl Figures {
 
     /// Attempts at the origin per request of a client; `None` where the view is not about one service that is
     /// seen on both legs, since the legs of different services have nothing to do with each other.
-    pub fn attempts_per_request(&self) -> Option<f64> {
+    pub fn attempts_per_request(&self) -> Option<Attempts> {
         self.service.as_ref()?;
         let (asked, tried) = (self.legs.server.sum.tally.ended, self.legs.client.sum.tally.ended);
-        (asked > 0 && tried > 0).then(|| tried as f64 / asked as f64)
+        // A few requests that happen to carry an id say nothing about the rest.
+        if self.linked.requests > 0 && self.linked.requests >= asked / 2 {
+            return Some(Attempts::Linked(self.linked.attempts as f64 / self.linked.requests as f64));
+        }
+        (asked > 0 && tried > 0).then(|| Attempts::Average(tried as f64 / asked as f64))
     }
 
     /// Requests per second, from a count in so many milliseconds.
@@ -188,6 +204,15 @@ fn routes(data: &Data, now: Duration, window: Window, service: Option<&Label>) -
         |route: &RouteFigures| (route.legs.server.sum.tally.ended, route.legs.client.sum.tally.ended);
     routes.sort_by_key(|route| std::cmp::Reverse(weight(route)));
     routes
+}
+
+/// The requests of `service` in the window that were linked to their attempts.
+fn linked(data: &Data, now: Duration, window: Window, service: &Label) -> Linked {
+    let services = cells(data, now, window).flat_map(|(cells, _)| cells);
+    services.filter_map(|cell| cell.services.get(service)).fold(Linked::default(), |sum, cell| Linked {
+        requests: sum.requests.saturating_add(cell.linked.requests),
+        attempts: sum.attempts.saturating_add(cell.linked.attempts),
+    })
 }
 
 /// (requests, those answered from the cache, retries) of the proxies in the window; `None` without a proxy.

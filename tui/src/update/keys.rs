@@ -129,7 +129,7 @@ pub const MEANINGS: &[(&str, &str)] = &[
     ("effective", "share of successes on the server leg"),
     ("actual", "share of successes on the client leg"),
     ("success", "a whole answer with a status below 500; clients that went away do not count"),
-    ("attempts/request", "requests of the client leg for each one of the server leg"),
+    ("attempts/request", "by request where an id links the legs, else the ratio of the legs"),
     ("without origin", "answered from the cache; with >= the least that the two legs prove"),
     ("lost", "requests that the observer saw and could not record"),
     ("resyncs", "times that it had to find a connection's thread again"),

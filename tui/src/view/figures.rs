@@ -7,7 +7,7 @@ use ratatui::widgets::Paragraph;
 
 use super::format;
 use super::look::{Look, Role};
-use crate::state::{LegFigures, State, Unreached};
+use crate::state::{Attempts, LegFigures, State, Unreached};
 
 /// Success below this share is marked: users are hurt.
 const TARGET: f64 = 0.99;
@@ -56,7 +56,12 @@ fn figures(state: &State, look: &Look) -> [Figure; 5] {
         Figure { name, value, role, detail: detail(failed, "failed") }
     };
     let plain = |name, value: String, detail| Figure { name, value, role: Role::Strong, detail };
-    let attempts = figures.attempts_per_request().map_or_else(unknown, |ratio| format!("{ratio:.3}"));
+    let ratio = |ratio| format!("{ratio:.3}");
+    let (attempts, tried) = match figures.attempts_per_request() {
+        Some(Attempts::Linked(exact)) => (ratio(exact), detail(figures.linked.attempts, "linked by id")),
+        Some(Attempts::Average(average)) => (ratio(average), detail(client.sum.tally.ended, "attempts")),
+        None => (unknown(), detail(client.sum.tally.ended, "attempts")),
+    };
     let unreached = match figures.unreached {
         Some(Unreached::Exactly(ratio)) => format::share(ratio),
         Some(Unreached::AtLeast(ratio)) => {
@@ -72,7 +77,7 @@ fn figures(state: &State, look: &Look) -> [Figure; 5] {
         ),
         success(("effective success", "effective"), server),
         success(("actual success", "actual"), client),
-        plain(("attempts/request", "att./req."), attempts, detail(client.sum.tally.ended, "attempts")),
+        plain(("attempts/request", "att./req."), attempts, tried),
         plain(
             ("without origin", "w/o origin"),
             unreached,

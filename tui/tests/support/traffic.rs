@@ -94,6 +94,7 @@ impl Agent {
             },
             requests: requests.split_off(ended.saturating_sub(50)),
             requests_of: ended as u64,
+            attempts: Vec::new(),
             proxy: Some(self.facts.clone()),
             cost: Cost {
                 agent_cpu_seconds: 0.01 * self.seq as f64,

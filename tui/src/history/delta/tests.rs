@@ -1,5 +1,4 @@
 use super::*;
-use crate::clean::Label;
 use crate::traffic;
 use hosp_feed::Snapshot;
 

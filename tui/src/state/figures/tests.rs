@@ -97,8 +97,29 @@ fn the_proxy_tells_what_never_reached_the_origin_and_without_it_the_legs_prove_t
     let (without, now) = data(vec![run]);
     let figures = Figures::compute(&without, now, Window::Minute, None);
     let Some(Unreached::AtLeast(least)) = figures.unreached else { panic!("{:?}", figures.unreached) };
-    assert!((1.0 - figures.attempts_per_request().unwrap() - least).abs() < 1e-9);
+    let Some(Attempts::Average(average)) = figures.attempts_per_request() else { panic!("no ids, no links") };
+    assert!((1.0 - average - least).abs() < 1e-9);
     assert!(least <= share);
+}
+
+#[test]
+fn attempts_are_exact_once_most_requests_are_linked_to_theirs() {
+    let mut run = seconds("web-1", 1, 10);
+    for (second, snapshot) in run.iter_mut().enumerate() {
+        let requests = [0, 3_000, 0, 1_000, 0, 0, 0].map(|n| n * second as u64);
+        let service = "hosp-proxy".to_owned();
+        let attempts = 6_000 * second as u64;
+        snapshot.attempts = vec![hosp_feed::Attempts { service, requests, attempts }];
+    }
+    let (linked, now) = data(vec![run.clone()]);
+    let figures = Figures::compute(&linked, now, Window::Minute, None);
+    assert_eq!(figures.attempts_per_request(), Some(Attempts::Linked(1.5)));
+    for snapshot in &mut run {
+        snapshot.attempts[0].requests = [1, 0, 0, 0, 0, 0, 0];
+    }
+    let (few, now) = data(vec![run]);
+    let figures = Figures::compute(&few, now, Window::Minute, None);
+    assert!(matches!(figures.attempts_per_request(), Some(Attempts::Average(_))));
 }
 
 #[test]

@@ -81,7 +81,7 @@ prop_compose! {
         Snapshot {
             version: hosp_feed::VERSION,
             agent: AgentInfo { host, version: "1".into(), pid, started_unix_ms: n },
-            seq, unix_ms, interval_ms, series, requests, requests_of: n, attempts: Vec::new(),
+            seq, unix_ms, interval_ms, series, requests, requests_of: n, attempts: vec![hosp_feed::Attempts { service: "s".into(), requests: [n; 7], attempts: n }],
             books: Books { seen: n, open: n, lost: some.clone(), resyncs: n, connections: some.clone(), ..Books::default() },
             proxy: facts.then(|| ProxyFacts { requests: n, cache: some.clone(), retries: some, ..ProxyFacts::default() }),
             cost: Cost { agent_cpu_seconds: cpu, agent_rss_bytes: n, programs: vec![] },
