@@ -1,11 +1,13 @@
 //! Gives a record its names: which service, which address, which route. Nothing on the way of a record waits for I/O.
 
+mod cgroups;
 mod clients;
 mod listeners;
 mod process;
 mod scan;
 mod scanner;
 mod table;
+mod units;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,10 +17,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hosp_agent_ebpf::{Leg, Record};
+use hosp_feed::ServiceInfo;
 
 use self::clients::Clients;
 use self::listeners::Listeners;
 use self::scanner::{Answer, Scanner};
+use self::units::Units;
+use crate::live::Words;
 use crate::names::{NameId, Names};
 use crate::routes::{Configured, Routes};
 use crate::series::{Key, Labels};
@@ -61,14 +66,16 @@ pub struct Enricher {
     routes: Routes,
     listeners: Listeners,
     clients: Clients,
+    units: Units,
     scanner: Scanner,
     overflow: Overflow,
 }
 
 impl Enricher {
-    /// Starts the thread that looks up processes in the file system mounted at `proc`.
-    pub fn start(naming: Naming, proc: PathBuf) -> io::Result<Self> {
-        let scanner = Scanner::spawn(proc.clone())?;
+    /// Starts the thread that looks up processes in the file system mounted at `proc`, and their units in that of the
+    /// cgroups.
+    pub fn start(naming: Naming, proc: PathBuf, cgroups: Option<PathBuf>) -> io::Result<Self> {
+        let scanner = Scanner::spawn(proc.clone(), cgroups)?;
         Ok(Self::with(naming, proc, scanner))
     }
 
@@ -82,6 +89,7 @@ impl Enricher {
             routes: Routes::new(naming.routes, naming.routes_per_service),
             listeners,
             clients: Clients::new(proc),
+            units: Units::default(),
             scanner,
             overflow: Overflow::default(),
         }
@@ -106,6 +114,7 @@ impl Enricher {
                 (self.clients.name(record, now, &mut self.services), Some(address))
             }
         };
+        self.units.note(record, service, &mut self.scanner);
         self.overflow.services += u64::from(service == NameId::OTHER);
         self.overflow.addresses += u64::from(address == Some(NameId::OTHER));
         let route = self.routes.route(service, self.services.text(service), record);
@@ -132,6 +141,7 @@ impl Enricher {
         if answer.question == 0 {
             self.clients.learn(std::mem::take(&mut answer.owners.connections));
         }
+        self.units.learn(answer.question, std::mem::take(&mut answer.owners.units));
         self.listeners.learn(answer.question, answer.owners, now, &mut self.services);
     }
 
@@ -147,6 +157,20 @@ impl Enricher {
             status: key.status,
             outcome: key.outcome,
         }
+    }
+
+    /// The names of one request.
+    pub fn words(&self, record: &Record, key: &Key) -> Words {
+        Words {
+            service: self.services.text(key.service).clone(),
+            route: self.routes.text(key.route).clone(),
+            unit: self.units.name(record.cgroup),
+        }
+    }
+
+    /// Every service with the units that it runs in.
+    pub fn services(&self) -> Vec<ServiceInfo> {
+        self.units.services(|service| self.service(service).to_string())
     }
 
     /// The name of a service.

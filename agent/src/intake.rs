@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hosp_agent_ebpf::Record;
-use hosp_feed::Attempts;
+use hosp_feed::{Attempts, ServiceInfo};
 
 use crate::attempts::{Links, Unlinked};
 use crate::enrich::Enricher;
 use crate::live::{Live, Tail};
 use crate::request_log::RequestLog;
-use crate::series::{Cells, Interval, Labels, Table};
+use crate::series::{Cells, Interval, Table};
 
 /// Most records held back. When there are more, all unanswered look-ups are given up.
 const MAX_HELD: usize = 16 * 1024;
@@ -85,8 +85,7 @@ impl Intake {
         self.links.note(record, key.service, now);
         self.tail.push(record, key);
         if let Some(log) = &mut self.log {
-            let Labels { service, route, .. } = self.enricher.labels(&key);
-            log.push(Live::new(*record, service, route));
+            log.push(Live::new(*record, self.enricher.words(record, &key)));
         }
     }
 
@@ -122,15 +121,17 @@ impl Intake {
     /// Ends the interval.
     pub fn end_interval(&mut self) -> Yield {
         let Self { enricher, tail, table, .. } = self;
-        let (live, live_of) = tail.take(|key| {
-            let labels = enricher.labels(key);
-            (labels.service, labels.route)
-        });
+        let (live, live_of) = tail.take(|record, key| enricher.words(record, key));
         let series = table.take_interval().into_iter().map(|(cells, interval)| {
             let total = cells.read().total();
             (cells, total, interval)
         });
         Yield { series: series.collect(), live, live_of }
+    }
+
+    /// Every service with the units that it runs in.
+    pub fn services(&self) -> Vec<ServiceInfo> {
+        self.enricher.services()
     }
 
     /// Whether records are being held back.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hosp_agent_ebpf::{Leg, Outcome, Record};
+use hosp_agent_ebpf::{Leg, Outcome, Record, flags};
 
 use crate::enrich::address_text;
 use crate::series::{Key, server_port};
@@ -14,8 +14,18 @@ pub const MAX_LIVE: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Live {
     record: Record,
-    service: Arc<str>,
-    route: Arc<str>,
+    words: Words,
+}
+
+/// The names of a request.
+#[derive(Clone, Debug)]
+pub struct Words {
+    /// Who listens, or who connected.
+    pub service: Arc<str>,
+    /// Path template.
+    pub route: Arc<str>,
+    /// Systemd unit, container or cgroup of the socket; empty when not known.
+    pub unit: Arc<str>,
 }
 
 /// The newest [`MAX_LIVE`] requests of the running interval, and how many there were. Belongs to the owner.
@@ -36,16 +46,16 @@ impl Tail {
         self.seen += 1;
     }
 
-    /// Ends the interval: its newest requests, oldest first, and how many there were in all. `name` tells the
-    /// service and the route.
-    pub fn take(&mut self, name: impl Fn(&Key) -> (Arc<str>, Arc<str>)) -> (Vec<Live>, u64) {
+    /// Ends the interval: its newest requests, oldest first, and how many there were in all. `name` tells their
+    /// names.
+    pub fn take(&mut self, name: impl Fn(&Record, &Key) -> Words) -> (Vec<Live>, u64) {
         let seen = std::mem::take(&mut self.seen);
         if seen > MAX_LIVE as u64 {
             self.newest.rotate_left(usize::try_from(seen % MAX_LIVE as u64).expect("below MAX_LIVE"));
         }
         let live = self.newest.drain(..).map(|(record, key)| {
-            let (service, route) = name(&key);
-            Live::new(record, service, route)
+            let words = name(&record, &key);
+            Live::new(record, words)
         });
         (live.collect(), seen)
     }
@@ -53,8 +63,8 @@ impl Tail {
 
 impl Live {
     /// A request and its names.
-    pub fn new(record: Record, service: Arc<str>, route: Arc<str>) -> Self {
-        Self { record, service, route }
+    pub fn new(record: Record, words: Words) -> Self {
+        Self { record, words }
     }
 
     /// The request as the feed shows it; `boot_unix_ns` is the wall-clock time at which the kernel's monotonic
@@ -69,11 +79,12 @@ impl Live {
         hosp_feed::Request {
             start_unix_ms: boot_unix_ns.saturating_add(record.start_ns) / 1_000_000,
             leg: leg(record.leg()),
-            service: self.service.to_string(),
+            service: self.words.service.to_string(),
+            unit: self.words.unit.to_string(),
             peer,
             server_port: server_port(record),
             method: record.method().as_str().to_owned(),
-            route: self.route.to_string(),
+            route: self.words.route.to_string(),
             status: record.status,
             outcome: outcome(record.outcome()),
             ttfb_us: record.ttfb_ns / 1000,
@@ -83,6 +94,8 @@ impl Live {
             srtt_us: record.srtt_us,
             retransmits: u32::from(record.retransmits),
             ordinal: record.ordinal,
+            pipelined: record.flags & flags::PIPELINED != 0,
+            request_id: (record.request_id != 0).then(|| format!("{:016x}", record.request_id)),
         }
     }
 }
@@ -114,14 +127,18 @@ mod tests {
     use crate::names::NameId;
     use crate::testing::record;
 
+    fn words() -> Words {
+        Words { service: "nginx".into(), route: "/patients/{id}".into(), unit: "nginx.service".into() }
+    }
+
     fn statuses(n: u16) -> (Vec<u16>, u64) {
         let mut tail = Tail::default();
         for status in 0..n {
             let record = record().status(status).build();
             tail.push(&record, Key::new(&record, NameId::OTHER, None, NameId::OTHER));
         }
-        let (live, seen) = tail.take(|_| ("s".into(), "/".into()));
-        assert!(tail.take(|_| ("s".into(), "/".into())).0.is_empty(), "the next interval starts empty");
+        let (live, seen) = tail.take(|_, _| words());
+        assert!(tail.take(|_, _| words()).0.is_empty(), "the next interval starts empty");
         (live.iter().map(|live| live.request(0).status).collect(), seen)
     }
 
@@ -136,12 +153,14 @@ mod tests {
 
     #[test]
     fn a_request_is_shown_as_it_was() {
-        let record = record().path("/patients/7").build();
-        let live = Live::new(record, "nginx".into(), "/patients/{id}".into());
+        let record = record().path("/patients/7").id(0xabc).build();
+        let live = Live::new(record, words());
         let request = live.request(1_700_000_000_000_000_000);
         assert_eq!(request.start_unix_ms, 1_700_000_001_000);
         assert_eq!(request.peer, "192.0.2.7:40000");
         assert_eq!((request.ttfb_us, request.duration_us), (500, 1000));
+        assert_eq!((request.service.as_str(), request.unit.as_str()), ("nginx", "nginx.service"));
+        assert_eq!(request.request_id.as_deref(), Some("0000000000000abc"));
         assert_eq!(request.route, "/patients/{id}", "never the path itself");
     }
 }

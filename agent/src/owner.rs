@@ -175,6 +175,7 @@ impl<S: Source> Owner<S> {
             live: ended.live,
             live_of: ended.live_of,
             attempts: self.intake.attempts(),
+            services: self.intake.services(),
             proxy: self.proxy.borrow().clone(),
             cost,
         });

@@ -130,7 +130,7 @@ pub fn run<S: Source + 'static>(
     stop: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let (facts, facts_reader) = watch::channel(None);
-    let enricher = Enricher::start(settings.naming, "/proc".into())
+    let enricher = Enricher::start(settings.naming, "/proc".into(), find_cgroup2())
         .map_err(Failure::system("start the thread that looks up processes"))?;
     let series = Shared::default();
     let log = settings.request_log.as_deref().map(request_log).transpose()?;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hosp_feed::{AgentInfo, Attempts, Books, Cost, Latency, ProxyFacts, Series, SeriesKey, Snapshot};
+use hosp_feed::{
+    AgentInfo, Attempts, Books, Cost, Latency, ProxyFacts, Series, SeriesKey, ServiceInfo, Snapshot,
+};
 use tokio::sync::OnceCell;
 
 use crate::live::{self, Live};
@@ -39,6 +41,8 @@ pub struct Facts {
     pub live_of: u64,
     /// Attempts by request.
     pub attempts: Vec<Attempts>,
+    /// Services with the units that they run in.
+    pub services: Vec<ServiceInfo>,
     /// What the proxy says of itself.
     pub proxy: Option<Arc<ProxyFacts>>,
     /// What observing costs.
@@ -87,6 +91,7 @@ impl Tick {
             requests: facts.live.iter().map(|live| live.request(facts.boot_unix_ns)).collect(),
             requests_of: facts.live_of,
             attempts: facts.attempts.clone(),
+            services: facts.services.clone(),
             proxy: facts.proxy.as_deref().cloned(),
             cost: facts.cost.clone(),
         }

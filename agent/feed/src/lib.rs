@@ -29,7 +29,7 @@ pub use histogram::{Encoded, HighestTrackable, Latency, LatencyError};
 pub use proxy::{OriginState, ProxyFacts};
 pub use request::Request;
 pub use series::{Leg, Outcome, Series, SeriesKey};
-pub use snapshot::{AgentInfo, Cost, ProgramCost, Snapshot};
+pub use snapshot::{AgentInfo, Cost, ProgramCost, ServiceInfo, Snapshot};
 
 /// The version of the feed that this crate reads and writes. It changes when an older reader would
 /// misunderstand a newer agent; new optional fields do not change it.

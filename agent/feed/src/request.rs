@@ -13,6 +13,10 @@ pub struct Request {
     pub leg: Leg,
     /// Server leg: who listens. Client leg: who connected.
     pub service: String,
+    /// Systemd unit of its socket, or `container:` and the first digits of the container's id, or the path of the
+    /// cgroup; empty when not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
     /// The other end, as `address:port`.
     pub peer: String,
     /// The port listened on, or connected to.
@@ -35,8 +39,15 @@ pub struct Request {
     pub response_bytes: u64,
     /// Smoothed round-trip time of the connection when the request ended, in microseconds.
     pub srtt_us: u32,
-    /// Segments that the connection had sent again by then.
+    /// Segments that this end sent again between its beginning and its end.
     pub retransmits: u32,
     /// 1 for the first request of its connection.
     pub ordinal: u32,
+    /// Whether it arrived before the answer to an earlier one had ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pipelined: bool,
+    /// A hash of its `X-Request-Id` or `traceparent`, in hexadecimal: equal on both legs and for every attempt; absent
+    /// when it has neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }

@@ -33,6 +33,9 @@ pub struct Snapshot {
     /// Attempts at the origins by request, of every service that both is asked and asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempts>,
+    /// Services with the units that they run in, where those are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceInfo>,
     /// What hosp-proxy says of itself; absent when the agent reaches no proxy's admin socket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxyFacts>,
@@ -51,6 +54,16 @@ pub struct AgentInfo {
     pub pid: u32,
     /// When this agent began to observe, in milliseconds since 1970-01-01T00:00:00Z.
     pub started_unix_ms: u64,
+}
+
+/// Where a service runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceInfo {
+    /// The service.
+    pub service: String,
+    /// Systemd units, containers (`container:` and the first digits of the id) and other cgroups (their path) that its
+    /// sockets belong to, sorted; at most 16.
+    pub units: Vec<String>,
 }
 
 /// What observing costs, cumulative since the agent started.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use hosp_agent::live::Tail;
+use hosp_agent::live::{Tail, Words};
 use hosp_agent::names::NameId;
 use hosp_agent::routes::Routes;
 use hosp_agent::series::{Key, Labels, Table};
@@ -53,7 +53,8 @@ pub(crate) fn check(bytes: &[u8]) {
         tail.push(&record, key);
         taken += 1;
     }
-    for live in tail.take(|_| ("web".into(), "/".into())).0 {
+    let words = Words { service: "web".into(), route: "/".into(), unit: "web.service".into() };
+    for live in tail.take(|_, _| words.clone()).0 {
         let request = live.request(u64::MAX);
         assert!(!request.peer.is_empty());
     }

@@ -56,7 +56,9 @@ impl Clients {
             // Gone: what it was called while it was here, or what the kernel noted when it connected.
             None => match self.processes.get(&record.pid) {
                 Some(&(name, _)) => name,
-                None => names.intern(process::sanitise(record.comm()).as_deref().unwrap_or(UNKNOWN)),
+                None => names.intern(
+                    process::sanitise(record.comm(), process::MAX_NAME).as_deref().unwrap_or(UNKNOWN),
+                ),
             },
         };
         if self.processes.len() >= MAX_PROCESSES {

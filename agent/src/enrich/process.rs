@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Longest name, in bytes.
-const MAX_NAME: usize = 32;
+pub(super) const MAX_NAME: usize = 32;
 
 /// Length at which the kernel cuts a task's name (`TASK_COMM_LEN` without its NUL).
 const COMM_CUT: usize = 15;
@@ -22,17 +22,17 @@ pub(super) fn name(proc: &Path, pid: u32) -> Option<String> {
         && let Some(file) = exe.file_name().map(|name| name.as_encoded_bytes())
         && file.starts_with(comm)
     {
-        return sanitise(file.strip_suffix(b" (deleted)").unwrap_or(file));
+        return sanitise(file.strip_suffix(b" (deleted)").unwrap_or(file), MAX_NAME);
     }
-    sanitise(comm)
+    sanitise(comm, MAX_NAME)
 }
 
-/// A name that any process may have chosen, as a label: printable ASCII without quotes and separators, bounded.
-/// `None` when nothing is left.
-pub(super) fn sanitise(name: &[u8]) -> Option<String> {
+/// A name that any process may have chosen, as a label: printable ASCII without quotes and separators, of at
+/// most so many bytes. `None` when nothing is left.
+pub(super) fn sanitise(name: &[u8], most: usize) -> Option<String> {
     let clean: String = name
         .iter()
-        .take(MAX_NAME)
+        .take(most)
         .map(|&b| match b {
             b'-' | b'_' | b'.' | b':' | b'@' | b'/' | b'+' | b'(' | b')' => b.into(),
             _ if b.is_ascii_alphanumeric() => b.into(),
@@ -76,7 +76,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_name_becomes_a_clean_label(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            if let Some(name) = sanitise(&bytes) {
+            if let Some(name) = sanitise(&bytes, MAX_NAME) {
                 prop_assert!(!name.is_empty() && name.len() <= MAX_NAME);
                 prop_assert!(name.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\'));
             }

@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::cgroups;
 use super::process;
 use super::table::{self, State, Want};
 
@@ -27,19 +28,22 @@ pub(super) struct Owners {
     /// Name of the process that opened a connection; only in the first scan, for connections that are older
     /// than the observer.
     pub(super) connections: HashMap<Connection, Arc<str>>,
+    /// Unit or container of every cgroup, by the inode number of its directory.
+    pub(super) units: HashMap<u64, Arc<str>>,
 }
 
 /// Scans /proc, remembering what it has found out about listening sockets.
 #[derive(Debug)]
 pub(super) struct Scan {
     proc: PathBuf,
+    cgroups: Option<PathBuf>,
     names: HashMap<u64, Arc<str>>,
 }
 
 impl Scan {
-    /// Scans the file system mounted at `proc`.
-    pub(super) fn new(proc: PathBuf) -> Self {
-        Self { proc, names: HashMap::new() }
+    /// Scans the file system mounted at `proc`, and that of the cgroups if there is one.
+    pub(super) fn new(proc: PathBuf, cgroups: Option<PathBuf>) -> Self {
+        Self { proc, cgroups, names: HashMap::new() }
     }
 
     /// The first scan: listening sockets and established connections.
@@ -82,6 +86,7 @@ impl Scan {
                 owners.listeners.entry(port).or_insert_with(|| name.clone());
             }
         }
+        owners.units = self.cgroups.as_deref().map(cgroups::walk).unwrap_or_default();
         owners
     }
 

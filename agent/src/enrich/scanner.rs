@@ -29,12 +29,14 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    /// Starts the thread; `proc` is where the proc file system is mounted. The first scan begins at once, as
-    /// the answer to question 0.
-    pub(super) fn spawn(proc: PathBuf) -> io::Result<Self> {
+    /// Starts the thread; `proc` and `cgroups` are where those file systems are mounted. The first scan begins at
+    /// once, as the answer to question 0.
+    pub(super) fn spawn(proc: PathBuf, cgroups: Option<PathBuf>) -> io::Result<Self> {
         let (questions, asked) = channel();
         let (answer, answers) = channel();
-        thread::Builder::new().name("hosp-scan".into()).spawn(move || run(proc, &asked, &answer))?;
+        thread::Builder::new()
+            .name("hosp-scan".into())
+            .spawn(move || run(Scan::new(proc, cgroups), &asked, &answer))?;
         Ok(Self { questions, answers, asked: 0, answered: 0 })
     }
 
@@ -81,8 +83,7 @@ impl Scanner {
     }
 }
 
-fn run(proc: PathBuf, questions: &Receiver<u64>, answers: &Sender<Answer>) {
-    let mut scan = Scan::new(proc);
+fn run(mut scan: Scan, questions: &Receiver<u64>, answers: &Sender<Answer>) {
     let mut question = 0;
     let mut owners = scan.first();
     loop {

@@ -162,3 +162,35 @@ fn services_and_addresses_beyond_their_caps_are_counted_as_overflow() {
     assert_eq!(overflow.addresses, 3);
     assert_eq!(overflow.services, (MAX_ADDRESSES + 3 - MAX_SERVICES) as u64);
 }
+
+#[test]
+fn the_unit_of_a_new_cgroup_is_looked_up_once_and_forgotten_when_it_is_gone() {
+    let mut bench = bench(&[(80, "web")]);
+    let request = record().cgroup(7).build();
+    let words = |bench: &mut Bench| {
+        let key = bench.enricher.key(&request, bench.now).unwrap();
+        bench.enricher.words(&request, &key).unit.to_string()
+    };
+    assert_eq!((words(&mut bench), words(&mut bench)), (String::new(), String::new()));
+    assert_eq!(bench.questions.try_iter().collect::<Vec<_>>(), [1]);
+    let found = |units: &[(u64, &str)]| {
+        let units = units.iter().map(|(cgroup, name)| (*cgroup, (*name).into())).collect();
+        Owners { units, ..Owners::default() }
+    };
+    let learn = |bench: &mut Bench, question, owners| {
+        bench.answers.send(Answer { question, owners }).unwrap();
+        bench.enricher.poll(bench.now);
+    };
+    learn(&mut bench, 1, found(&[(7, "web.service"), (8, "other.service")]));
+    assert_eq!(words(&mut bench), "web.service");
+    let info = ServiceInfo { service: "web".into(), units: vec!["web.service".into()] };
+    assert_eq!(bench.enricher.services(), [info]);
+    learn(&mut bench, 1, found(&[(8, "other.service")]));
+    assert_eq!(bench.enricher.services(), []);
+    // A late record asks again, and is told once that there is nothing to find.
+    assert_eq!(words(&mut bench), "");
+    learn(&mut bench, 2, found(&[]));
+    learn(&mut bench, 2, found(&[]));
+    assert_eq!(words(&mut bench), "");
+    assert_eq!(bench.questions.try_iter().collect::<Vec<_>>(), [2]);
+}

@@ -15,7 +15,7 @@ fn owner() -> (Owner<Script>, Script, Handle, Shared) {
     let script = Script::default();
     let naming =
         Naming { services: [(80, "web".to_owned())].into(), routes: Vec::new(), routes_per_service: 10 };
-    let enricher = Enricher::start(naming, "/proc".into()).unwrap();
+    let enricher = Enricher::start(naming, "/proc".into(), None).unwrap();
     let series = Shared::default();
     let intake = Intake::new(enricher, Table::new(100, series.clone()), None);
     let agent = AgentInfo { host: "h".into(), ..AgentInfo::default() };

@@ -6,10 +6,12 @@ use std::sync::mpsc::Sender;
 use std::time::Instant;
 
 use super::*;
+use crate::live::Words;
 use crate::testing::record;
 
 fn request() -> Live {
-    Live::new(record().path("/patients/7").build(), "web".into(), "/patients/{id}".into())
+    let words = Words { service: "web".into(), route: "/patients/{id}".into(), unit: "web.service".into() };
+    Live::new(record().path("/patients/7").build(), words)
 }
 
 fn parsed(lines: &[u8]) -> Vec<hosp_feed::Request> {

@@ -49,7 +49,7 @@ fn agent_with(limits: Limits) -> Agent {
     let naming = Naming { services: [(80, "web".into())].into(), routes: Vec::new(), routes_per_service: 50 };
     let series = Shared::default();
     let table = Table::new(10_000, series.clone());
-    let intake = Intake::new(Enricher::start(naming, "/proc".into()).unwrap(), table, None);
+    let intake = Intake::new(Enricher::start(naming, "/proc".into(), None).unwrap(), table, None);
     let (_, proxy) = watch::channel(None);
     let (owner, handle) = Owner::new(script.clone(), intake, AgentInfo::default(), proxy);
     let stop_owner = Arc::new(AtomicBool::new(false));

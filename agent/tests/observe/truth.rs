@@ -97,6 +97,11 @@ fn the_service_is_the_process_that_listens_or_connects() {
         let got = poll::until(service, PATIENCE, one);
         assert!(got.is_ok(), "{leg}: {}", rig.metrics.get_text("/metrics").unwrap());
     }
+    // No unit of systemd and no container: the path of the cgroup that both run in.
+    let home = format!("/{}", rig.home.cgroup.path().file_name().unwrap().to_str().unwrap());
+    for request in rig.logged(nginx.address.port(), 2) {
+        assert_eq!(request.unit, home, "{request:?}");
+    }
 }
 
 #[test]

@@ -73,6 +73,12 @@ impl RecordBuilder {
         self
     }
 
+    /// Puts its socket into this control group.
+    pub(crate) fn cgroup(mut self, cgroup: u64) -> Self {
+        self.0.cgroup = cgroup;
+        self
+    }
+
     /// Gives it this id; see [`RecordHead::request_id`].
     pub(crate) fn id(mut self, id: u64) -> Self {
         self.0.request_id = id;

@@ -95,6 +95,7 @@ impl Agent {
             requests: requests.split_off(ended.saturating_sub(50)),
             requests_of: ended as u64,
             attempts: Vec::new(),
+            services: Vec::new(),
             proxy: Some(self.facts.clone()),
             cost: Cost {
                 agent_cpu_seconds: 0.01 * self.seq as f64,
@@ -186,6 +187,9 @@ impl Agent {
             srtt_us: 900,
             retransmits: 0,
             ordinal: 1,
+            unit: String::new(),
+            pipelined: false,
+            request_id: None,
         });
         interval.entry(key).or_default().record(micros);
     }

@@ -33,7 +33,7 @@ impl Proc {
     }
 
     fn scan(&self) -> Scan {
-        Scan::new(self.0.path().to_owned())
+        Scan::new(self.0.path().to_owned(), None)
     }
 }
 
@@ -88,7 +88,7 @@ fn the_real_proc_tells_who_listens_and_who_connected() {
     let port = listener.local_addr().unwrap().port();
     let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
 
-    let owners = Scan::new("/proc".into()).first();
+    let owners = Scan::new("/proc".into(), None).first();
     let me: Arc<str> = process::name(Path::new("/proc"), std::process::id()).unwrap().into();
     assert_eq!(owners.listeners.get(&port), Some(&me));
     let localhost = Ipv4Addr::LOCALHOST.to_ipv6_mapped().octets();

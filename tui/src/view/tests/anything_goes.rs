@@ -67,6 +67,7 @@ prop_compose! {
         Request {
             start_unix_ms, leg, service, peer, server_port: 1, method, route, status, outcome, ttfb_us: micros,
             duration_us: micros, request_bytes: bytes, response_bytes: bytes, srtt_us: 0, retransmits: 0, ordinal: 0,
+            unit: String::new(), pipelined: false, request_id: None,
         }
     }
 }
@@ -82,6 +83,7 @@ prop_compose! {
             version: hosp_feed::VERSION,
             agent: AgentInfo { host, version: "1".into(), pid, started_unix_ms: n },
             seq, unix_ms, interval_ms, series, requests, requests_of: n, attempts: vec![hosp_feed::Attempts { service: "s".into(), requests: [n; 7], attempts: n }],
+            services: Vec::new(),
             books: Books { seen: n, open: n, lost: some.clone(), resyncs: n, connections: some.clone(), ..Books::default() },
             proxy: facts.then(|| ProxyFacts { requests: n, cache: some.clone(), retries: some, ..ProxyFacts::default() }),
             cost: Cost { agent_cpu_seconds: cpu, agent_rss_bytes: n, programs: vec![] },

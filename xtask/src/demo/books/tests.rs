@@ -63,6 +63,7 @@ hosp_agent_requests_total{leg="server",service="hosp-proxy",server_port="8080",h
         requests: Vec::new(),
         requests_of: 0,
         attempts: Vec::new(),
+        services: Vec::new(),
         proxy: None,
         cost: Cost::default(),
     };
