@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::config::Ports;
 use crate::endpoint::Endpoint;
 
 /// Observes every HTTP/1 request on this host's TCP sockets with eBPF, and shows the result as Prometheus metrics
@@ -77,6 +78,9 @@ pub struct Options {
     /// Observe the sockets of this cgroup and of those below it [default: the root of cgroup v2].
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
+    /// Observe only connections to these ports, such as 80,8080: at most 16 [default: all].
+    #[arg(long, value_name = "PORT,...")]
+    pub ports: Option<Ports>,
     /// Log every request to this file, one JSON object per line; opened again on SIGHUP [default: no log].
     #[arg(long, value_name = "FILE")]
     pub request_log: Option<PathBuf>,

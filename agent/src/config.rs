@@ -1,6 +1,7 @@
 //! The settings: defaults, below the configuration file, below the command line.
 
 mod file;
+mod ports;
 
 use std::fs;
 use std::io;
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 use crate::args::Options;
 use crate::endpoint::Endpoint;
 use crate::enrich::Naming;
+
+pub use self::ports::{BadPorts, Ports};
 
 use self::file::File;
 
@@ -21,6 +24,8 @@ pub struct Settings {
     pub feed: Endpoint,
     /// The cgroup to observe; the root of cgroup v2 when not set.
     pub cgroup: Option<PathBuf>,
+    /// The ports to observe.
+    pub ports: Ports,
     /// Where every request is logged, if anywhere.
     pub request_log: Option<PathBuf>,
     /// Whether the kernel measures the BPF programs.
@@ -72,6 +77,7 @@ impl Settings {
             feed: or(&options.feed, file.feed, unix("/run/hosp/agent.sock")),
             proxy: or(&options.proxy, file.proxy, unix("/run/hosp/proxy.sock")),
             cgroup: options.cgroup.clone().or(file.cgroup),
+            ports: options.ports.clone().unwrap_or(file.ports),
             request_log: options.request_log.clone().or(file.request_log),
             bpf_stats: options.bpf_stats || file.bpf_stats,
             ring_bytes: file.limits.ring_bytes.0,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use hosp_agent::config::{ConfigError, Settings};
+use hosp_agent::config::{ConfigError, Ports, Settings};
 
 /// Keys whose values may be names to resolve: a fuzzer has no business with name servers.
 const RESOLVED: [&str; 4] = ["metrics_listen", "feed", "proxy", "\\"];
@@ -16,6 +16,7 @@ pub(crate) fn check(bytes: &[u8]) {
     match Settings::parse(text, Path::new("agent.toml")) {
         Ok(settings) => {
             assert!(settings.ring_bytes.is_power_of_two());
+            assert!(settings.ports.as_slice().len() <= Ports::MAX && !settings.ports.as_slice().contains(&0));
             assert!((64..=20_000).contains(&settings.max_series));
             assert!((1..=2000).contains(&settings.naming.routes_per_service));
             for (port, name) in &settings.naming.services {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use super::ports::Ports;
 use crate::endpoint::Endpoint;
 use crate::kernel::{MAX_RING, MIN_RING};
 use crate::routes::{Configured, Pattern};
@@ -16,6 +17,8 @@ pub(super) struct File {
     pub(super) metrics_listen: Option<Endpoint>,
     pub(super) feed: Option<Endpoint>,
     pub(super) cgroup: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) ports: Ports,
     pub(super) request_log: Option<PathBuf>,
     #[serde(default)]
     pub(super) bpf_stats: bool,

@@ -35,10 +35,12 @@ fn the_sample_in_the_repository_is_right_and_says_every_default() {
 
 #[test]
 fn flags_override_the_file() {
-    let file = "metrics_listen = '127.0.0.1:1'\nfeed = '127.0.0.1:2'\nbpf_stats = true\ncgroup = '/a'";
+    let file =
+        "metrics_listen = '127.0.0.1:1'\nfeed = '127.0.0.1:2'\nbpf_stats = true\ncgroup = '/a'\nports = [1]";
     let flags = Options {
         metrics_listen: Some("127.0.0.1:3".parse().unwrap()),
         cgroup: Some("/b".into()),
+        ports: Some("80,8080".parse().unwrap()),
         ..Options::default()
     };
     let settings = load(file, flags).unwrap();
@@ -46,6 +48,7 @@ fn flags_override_the_file() {
     assert_eq!(settings.feed.to_string(), "127.0.0.1:2");
     assert_eq!(settings.cgroup, Some("/b".into()));
     assert!(settings.bpf_stats);
+    assert_eq!(settings.ports.as_slice(), [80, 8080]);
 }
 
 #[test]
@@ -65,6 +68,8 @@ fn every_error_says_where_it_is() {
     for (text, place, what) in [
         ("metrics_listen = '127.0.0.1:1'\nmetric = 1", "line 2, column 1", "unknown field `metric`"),
         ("feed = 'nowhere'", "line 1, column 8", "neither unix:"),
+        ("ports = [80, 70000]", "line 1, column 14", "70000"),
+        ("ports = [80, 0]", "line 1, column 9", "no port"),
         ("[limits]\nserie = 1", "line 2, column 1", "unknown field `serie`"),
         ("[limits]\nseries = 1", "line 2, column 10", "out of range"),
         ("[limits]\nring_bytes = 1000000", "line 2, column 14", "power of two"),
