@@ -81,7 +81,7 @@ impl Intake {
             self.held.push(*record);
             return;
         };
-        self.table.observe(key, record.duration_ns, |key| self.enricher.labels(key));
+        self.table.observe(key, record.into(), |key| self.enricher.labels(key));
         self.links.note(record, key.service, now);
         self.tail.push(record, key);
         if let Some(log) = &mut self.log {

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use foldhash::fast::RandomState;
 
-pub use cells::{BOUNDS, Cells, Counts, Labels};
+pub use cells::{BOUNDS, Bytes, Cells, Counts, Labels, Sample};
 pub use interval::Interval;
 pub use key::{Fold, Key, server_port};
 
@@ -45,14 +45,14 @@ impl Table {
     }
 
     /// Counts one request under `key`; `labels` puts a key into words when its series is new.
-    pub fn observe(&mut self, key: Key, duration_ns: u64, labels: impl FnOnce(&Key) -> Labels) {
+    pub fn observe(&mut self, key: Key, sample: Sample, labels: impl FnOnce(&Key) -> Labels) {
         let at = match self.index.get(&key) {
             Some(&at) => at,
             None => self.find_or_add(key, labels),
         };
         let (cells, interval) = &mut self.series[at as usize];
-        cells.observe(duration_ns);
-        interval.record(duration_ns);
+        cells.observe(sample);
+        interval.record(sample.duration_ns);
     }
 
     fn find_or_add(&mut self, key: Key, labels: impl FnOnce(&Key) -> Labels) -> u32 {

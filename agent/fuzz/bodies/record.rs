@@ -40,7 +40,7 @@ pub(crate) fn check(bytes: &[u8]) {
         assert!(texts.len() <= ROUTES + 1, "more routes than allowed: {texts:?}");
 
         let key = Key::new(&record, NameId::OTHER, None, route);
-        table.observe(key, record.duration_ns, |key| Labels {
+        table.observe(key, (&record).into(), |key| Labels {
             leg: key.leg,
             service: "web".into(),
             address: "".into(),

@@ -8,7 +8,7 @@ use prometheus::proto::{Metric, MetricFamily};
 use super::family::{self, counter, counters, histograms};
 use super::leg;
 use crate::live;
-use crate::series::{Counts, Labels, Shared};
+use crate::series::{Bytes, Counts, Labels, Shared};
 
 /// What both histograms and the totals have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,16 +44,28 @@ impl<'a> Common<'a> {
     }
 }
 
+/// One counter for each part of what passed, by leg and service.
+fn parts(bytes: &BTreeMap<(&str, &str), Bytes>, of: fn(&Bytes) -> [(&'static str, u64); 2]) -> Vec<Metric> {
+    let metric = |leg, service, (part, n): (&str, u64)| {
+        counter(&[("leg", leg), ("service", service), ("part", part)], n as f64)
+    };
+    let metrics =
+        bytes.iter().flat_map(|((leg, service), bytes)| of(bytes).map(|part| metric(leg, service, part)));
+    metrics.collect()
+}
+
 /// All families that count requests. Families without a request are empty.
 pub(super) fn families(series: &Shared) -> Vec<MetricFamily> {
     let series: Vec<_> = series.read().into_iter().map(|cells| (cells.read(), cells)).collect();
     let mut totals: BTreeMap<(&str, Common<'_>), u64> = BTreeMap::new();
+    let mut bytes: BTreeMap<(&str, &str), Bytes> = BTreeMap::new();
     let mut server: BTreeMap<(Common<'_>, &str), Counts> = BTreeMap::new();
     let mut client: BTreeMap<(Common<'_>, &str), Counts> = BTreeMap::new();
     for (counts, cells) in &series {
         let labels = &cells.labels;
         let common = Common::of(labels);
         *totals.entry((leg(labels.leg), common)).or_default() += counts.total();
+        bytes.entry((leg(labels.leg), &labels.service)).or_default().add(&counts.bytes);
         match labels.leg {
             Leg::Server => server.entry((common, &labels.route)).or_default().add(counts),
             Leg::Client => client.entry((common, &labels.address)).or_default().add(counts),
@@ -85,6 +97,16 @@ pub(super) fn families(series: &Shared) -> Vec<MetricFamily> {
             "hosp_agent_requests_total",
             "HTTP requests observed, by their final status; status 0 and an error_type where there was no answer.",
             totals.collect(),
+        ),
+        counters(
+            "hosp_agent_request_bytes_total",
+            "Bytes of requests, heads and bodies, as far as they had passed when the request ended.",
+            parts(&bytes, |bytes| [("head", bytes.request_head), ("body", bytes.request_body)]),
+        ),
+        counters(
+            "hosp_agent_response_bytes_total",
+            "Bytes of answers, heads (interim ones included) and bodies.",
+            parts(&bytes, |bytes| [("head", bytes.response_head), ("body", bytes.response_body)]),
         ),
     ]
 }

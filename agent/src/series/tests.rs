@@ -38,7 +38,7 @@ fn a_full_table_gives_up_routes_before_anything_else() {
     let shared = Shared::default();
     let mut table = Table::new(8, shared.clone());
     for route in 0..100 {
-        table.observe(key(&mut names, route, 80, 200), 1, labels);
+        table.observe(key(&mut names, route, 80, 200), Sample::default(), labels);
     }
     // 8 - 8/4 exact ones, and one for all other routes.
     let series = shared.read();
@@ -56,7 +56,7 @@ proptest! {
         let shared = Shared::default();
         let mut table = Table::new(16, shared.clone());
         for &(route, port, status) in &requests {
-            table.observe(key(&mut names, route, port, status), 1, labels);
+            table.observe(key(&mut names, route, port, status), Sample::default(), labels);
         }
         let series = shared.read();
         let total: u64 = series.iter().map(|cells| cells.read().total()).sum();

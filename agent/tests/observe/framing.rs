@@ -234,10 +234,19 @@ fn every_framing_is_counted_exactly_in_every_segmentation() {
         }
         all.push((name, port, want));
     }
+    let (mut requests, mut responses) = (0, 0);
     for (name, port, want) in all {
+        requests += want.iter().map(|facts| facts.2).sum::<u64>();
+        responses += want.iter().map(|facts| facts.3).sum::<u64>();
         expect(&rig, name, port, want);
     }
     exact(&rig);
+    let scrape = rig.scrape();
+    for leg in ["server", "client"] {
+        let sum = |name| scrape.sum(name, &[("leg", leg)]) as u64;
+        assert_eq!(sum("hosp_agent_request_bytes_total"), requests);
+        assert_eq!(sum("hosp_agent_response_bytes_total"), responses);
+    }
 }
 
 #[test]

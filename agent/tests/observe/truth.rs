@@ -49,6 +49,14 @@ fn times_and_bytes_are_those_of_the_exchange() {
         assert!((300_000..500_000).contains(&r.ttfb_us), "{r:?}");
         assert!((500_000..900_000).contains(&r.duration_us), "{r:?}");
     }
+    let scrape = rig.scrape();
+    for leg in ["server", "client"] {
+        let part = |name, part| scrape.sum(name, &[("leg", leg), ("part", part)]) as usize;
+        assert_eq!(part("hosp_agent_request_bytes_total", "body"), 3);
+        assert_eq!(part("hosp_agent_request_bytes_total", "head"), request.len() - 3);
+        assert_eq!(part("hosp_agent_response_bytes_total", "body"), 5_000);
+        assert_eq!(part("hosp_agent_response_bytes_total", "head"), answer.len() - 5_000);
+    }
     assert!(seen.iter().any(|r| r.leg == Leg::Server) && seen.iter().any(|r| r.leg == Leg::Client));
 }
 
