@@ -40,6 +40,8 @@ pub struct Audit {
     pub untracked_connections: u64,
     /// Whether everything adds up; see [`Ledger::audit`].
     pub balanced: bool,
+    /// Audits so far that found something that does not add up.
+    pub failed: u64,
 }
 
 /// What userspace has to say about the books: how many records it took out of the ring.
@@ -56,12 +58,13 @@ pub struct Taken {
 pub struct Ledger {
     cpus: u64,
     last: Option<(u64, u64)>,
+    failed: u64,
 }
 
 impl Ledger {
     /// For a machine with this many CPUs: as many programs may be between writing a record and counting it.
     pub fn new(cpus: u64) -> Self {
-        Self { cpus, last: None }
+        Self { cpus, last: None, failed: 0 }
     }
 
     /// The books, of two readings of the counters, one right after the other.
@@ -104,6 +107,8 @@ impl Ledger {
             false => taken.before <= recorded_by(second) + self.cpus,
         };
         self.last = Some((recorded, taken.after));
+        self.failed += u64::from(!audit.balanced);
+        audit.failed = self.failed;
         audit
     }
 }
@@ -171,7 +176,8 @@ mod tests {
         let mut ledger = Ledger::new(2);
         assert!(ledger.audit(&now, &now, taken(4)).balanced, "it may be on its way");
         assert!(!ledger.audit(&now, &now, taken(4)).balanced);
-        assert!(ledger.audit(&now, &now, taken(5)).balanced);
+        let arrived = ledger.audit(&now, &now, taken(5));
+        assert!(arrived.balanced && arrived.failed == 1, "what was once wrong is not forgotten");
         assert!(ledger.audit(&now, &now, taken(5)).balanced);
     }
 

@@ -134,7 +134,12 @@ impl<S: Source> Owner<S> {
         let now = Instant::now();
         self.fetch(now);
         self.intake.finish(now);
-        self.tick(now, now.duration_since(began));
+        let audit = self.tick(now, now.duration_since(began));
+        for (leg, books) in audit.legs {
+            if let (Some(leg), 1..) = (leg, books.open) {
+                tracing::warn!(?leg, requests = books.open, "still open at the end: they make no record");
+            }
+        }
         Ok(())
     }
 
@@ -158,7 +163,7 @@ impl<S: Source> Owner<S> {
         audit
     }
 
-    fn tick(&mut self, now: Instant, interval: Duration) {
+    fn tick(&mut self, now: Instant, interval: Duration) -> Audit {
         let audit = self.audit(now);
         let ended = self.intake.end_interval();
         self.seq += 1;
@@ -171,7 +176,7 @@ impl<S: Source> Owner<S> {
             boot_unix_ns: clock::boot_unix_ns(),
             interval_ms: u64::try_from(interval.as_millis()).unwrap_or(u64::MAX),
             series: ended.series,
-            books: audit.books,
+            books: audit.books.clone(),
             live: ended.live,
             live_of: ended.live_of,
             attempts: self.intake.attempts(),
@@ -180,6 +185,7 @@ impl<S: Source> Owner<S> {
             cost,
         });
         self.ticks.send_replace(Some(Arc::new(tick)));
+        audit
     }
 }
 

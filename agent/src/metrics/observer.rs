@@ -76,6 +76,11 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
             vec![gauge(&[], f64::from(u8::from(audit.balanced)))],
         ),
         counters(
+            "hosp_agent_books_unbalanced_total",
+            "Audits, one a second and one a scrape, that found the books out of balance.",
+            vec![counter(&[], audit.failed as f64)],
+        ),
+        counters(
             "hosp_agent_records_bad_total",
             "Records from the kernel that were not understood.",
             vec![counter(&[], status.losses.bad_records as f64)],

@@ -118,6 +118,23 @@ fn every_kind_of_ending_is_told_apart() {
 }
 
 #[test]
+fn requests_still_open_when_the_agent_ends_are_told() {
+    if !runnable(&[]) {
+        return;
+    }
+    let mut rig = Rig::new();
+    let mut talk = Dialogue::new();
+    talk.ask(REQUEST);
+    let open = || rig.scrape().sum("hosp_agent_requests_open", &[]) == 2.0;
+    poll::until("the request on both legs", PATIENCE, || open().then_some(())).unwrap();
+    rig.stop();
+    let log = rig.agent.log_tail(10);
+    for leg in ["Server", "Client"] {
+        assert!(log.lines().any(|line| line.contains("still open") && line.contains(leg)), "{log}");
+    }
+}
+
+#[test]
 fn other_protocols_are_counted_by_kind() {
     if !runnable(&[]) {
         return;
