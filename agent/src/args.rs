@@ -78,9 +78,13 @@ pub struct Options {
     /// Observe the sockets of this cgroup and of those below it [default: the root of cgroup v2].
     #[arg(long, value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
-    /// Observe only connections to these ports, such as 80,8080: at most 16 [default: all].
+    /// Observe only connections to these ports of servers, such as 80,8080: at most 16 [default: all].
     #[arg(long, value_name = "PORT,...")]
     pub ports: Option<Ports>,
+    /// Tell how long requests lie in the kernel before their server reads them (Linux 6.3); a program runs at every
+    /// read of every socket for it.
+    #[arg(long)]
+    pub unread: bool,
     /// Log every request to this file, one JSON object per line; opened again on SIGHUP [default: no log].
     #[arg(long, value_name = "FILE")]
     pub request_log: Option<PathBuf>,

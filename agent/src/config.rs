@@ -26,6 +26,8 @@ pub struct Settings {
     pub cgroup: Option<PathBuf>,
     /// The ports to observe.
     pub ports: Ports,
+    /// Whether to tell how long requests lie unread.
+    pub unread: bool,
     /// Where every request is logged, if anywhere.
     pub request_log: Option<PathBuf>,
     /// Whether the kernel measures the BPF programs.
@@ -78,6 +80,7 @@ impl Settings {
             proxy: or(&options.proxy, file.proxy, unix("/run/hosp/proxy.sock")),
             cgroup: options.cgroup.clone().or(file.cgroup),
             ports: options.ports.clone().unwrap_or(file.ports),
+            unread: options.unread || file.unread,
             request_log: options.request_log.clone().or(file.request_log),
             bpf_stats: options.bpf_stats || file.bpf_stats,
             ring_bytes: file.limits.ring_bytes.0,

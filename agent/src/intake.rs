@@ -11,6 +11,7 @@ use crate::enrich::Enricher;
 use crate::live::{Live, Tail};
 use crate::request_log::RequestLog;
 use crate::series::{Cells, Interval, Table};
+use crate::unread::{Unread, Unreads};
 
 /// Most records held back. When there are more, all unanswered look-ups are given up.
 const MAX_HELD: usize = 16 * 1024;
@@ -21,6 +22,7 @@ pub struct Intake {
     table: Table,
     tail: Tail,
     links: Links,
+    unreads: Unreads,
     log: Option<RequestLog>,
     held: Vec<Record>,
     taken: u64,
@@ -45,6 +47,7 @@ impl Intake {
             table,
             tail: Tail::default(),
             links: Links::default(),
+            unreads: Unreads::default(),
             log,
             held: Vec::new(),
             taken: 0,
@@ -83,6 +86,7 @@ impl Intake {
         };
         self.table.observe(key, record.into(), |key| self.enricher.labels(key));
         self.links.note(record, key.service, now);
+        self.unreads.note(record, key.service);
         self.tail.push(record, key);
         if let Some(log) = &mut self.log {
             log.push(Live::new(*record, self.enricher.words(record, &key)));
@@ -127,6 +131,11 @@ impl Intake {
             (cells, total, interval)
         });
         Yield { series: series.collect(), live, live_of }
+    }
+
+    /// How long the requests of each service lay unread; empty unless asked for.
+    pub fn unread(&self) -> Vec<(Arc<str>, Unread)> {
+        self.unreads.read(|service| self.enricher.service(service).clone()).collect()
     }
 
     /// Every service with the units that it runs in.

@@ -28,6 +28,7 @@ pub mod series;
 pub mod serve;
 pub mod source;
 pub mod tick;
+pub mod unread;
 
 // Shared with the integration tests, which see this crate from outside.
 #[cfg(test)]

@@ -89,6 +89,7 @@ impl Live {
             outcome: outcome(record.outcome()),
             ttfb_us: record.ttfb_ns / 1000,
             duration_us: record.duration_ns / 1000,
+            unread_us: record.unread_ns / 1000,
             request_bytes: record.request_bytes,
             response_bytes: record.response_bytes,
             srtt_us: record.srtt_us,

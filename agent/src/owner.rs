@@ -15,6 +15,7 @@ use crate::clock;
 use crate::intake::{Intake, Losses};
 use crate::source::Source;
 use crate::tick::{Facts, Tick};
+use crate::unread::Unread;
 
 /// Longest sleep when the kernel's ring stays below its fill mark; also the longest that a scrape waits.
 const WAIT: Duration = Duration::from_millis(50);
@@ -34,6 +35,8 @@ pub struct Status {
     pub losses: Losses,
     /// Attempts by request.
     pub attempts: Vec<Attempts>,
+    /// How long requests lay unread, by service; empty unless asked for.
+    pub unread: Vec<(Arc<str>, Unread)>,
     /// What the BPF programs cost; empty unless asked for.
     pub programs: Vec<ProgramCost>,
 }
@@ -157,6 +160,7 @@ impl<S: Source> Owner<S> {
             audit: audit.clone(),
             losses: self.intake.losses(),
             attempts: self.intake.attempts(),
+            unread: self.intake.unread(),
             programs: self.source.program_costs(),
         };
         *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;

@@ -56,8 +56,8 @@ pub fn observe(settings: Settings) -> Result<(), Failure> {
     let kernel = Kernel::attach(&Options {
         cgroup: cgroup.clone(),
         own_ports: own_ports(&[&metrics, &feed], &settings.proxy),
-        ports: Vec::new(),
-        unread: false,
+        ports: settings.ports.as_slice().to_vec(),
+        unread: settings.unread,
         ring_bytes: settings.ring_bytes,
         bpf_stats: settings.bpf_stats,
     })?;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::series::is_zero;
 use crate::{Leg, Outcome};
 
 /// One request, as the live tail shows it. No query string, no header, no body: none of those leaves the kernel.
@@ -33,6 +34,9 @@ pub struct Request {
     pub ttfb_us: u64,
     /// First byte of the request to last byte of the answer, in microseconds.
     pub duration_us: u64,
+    /// First byte of the request to the server's first read of the socket, in microseconds; 0 when not known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread_us: u64,
     /// Head and body of the request, in bytes.
     pub request_bytes: u64,
     /// Heads and body of the answer, in bytes.

@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) cgroup: Option<PathBuf>,
     #[serde(default)]
     pub(super) ports: Ports,
+    #[serde(default)]
+    pub(super) unread: bool,
     pub(super) request_log: Option<PathBuf>,
     #[serde(default)]
     pub(super) bpf_stats: bool,

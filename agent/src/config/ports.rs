@@ -4,7 +4,9 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// Ports whose connections are observed, listened on or connected to; all, when there is none.
+use crate::kernel::MAX_PORTS;
+
+/// Ports of servers, on this host or elsewhere, whose connections are observed; all, when there is none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Vec<u16>")]
 pub struct Ports(Vec<u16>);
@@ -21,8 +23,8 @@ pub enum BadPorts {
 }
 
 impl Ports {
-    /// Most ports that can be chosen: as many places the kernel's programs have.
-    pub const MAX: usize = 16;
+    /// Most ports that can be chosen.
+    pub const MAX: usize = MAX_PORTS;
 
     /// The ports, sorted, each once.
     pub fn as_slice(&self) -> &[u16] {

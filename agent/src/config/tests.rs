@@ -35,8 +35,7 @@ fn the_sample_in_the_repository_is_right_and_says_every_default() {
 
 #[test]
 fn flags_override_the_file() {
-    let file =
-        "metrics_listen = '127.0.0.1:1'\nfeed = '127.0.0.1:2'\nbpf_stats = true\ncgroup = '/a'\nports = [1]";
+    let file = "metrics_listen = '127.0.0.1:1'\nfeed = '127.0.0.1:2'\nbpf_stats = true\ncgroup = '/a'\nports = [1]\nunread = true";
     let flags = Options {
         metrics_listen: Some("127.0.0.1:3".parse().unwrap()),
         cgroup: Some("/b".into()),
@@ -47,7 +46,7 @@ fn flags_override_the_file() {
     assert_eq!(settings.metrics.to_string(), "127.0.0.1:3");
     assert_eq!(settings.feed.to_string(), "127.0.0.1:2");
     assert_eq!(settings.cgroup, Some("/b".into()));
-    assert!(settings.bpf_stats);
+    assert!(settings.bpf_stats && settings.unread);
     assert_eq!(settings.ports.as_slice(), [80, 8080]);
 }
 

@@ -1,6 +1,7 @@
 //! The families by which the observer accounts for itself: books, connections, losses, BPF run times.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hosp_feed::{Attempts, ProgramCost};
 use prometheus::proto::{Metric, MetricFamily};
@@ -10,6 +11,7 @@ use super::leg;
 use crate::attempts::Unlinked;
 use crate::books::{Audit, CLASSES, LegBooks};
 use crate::owner::Status;
+use crate::unread::{self, Unread};
 
 /// All families of the observer's own accounting. Every stage and kind is there from the start, at 0.
 pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
@@ -96,6 +98,11 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
              Counted 2 s after the answer.",
             status.attempts.iter().map(attempts).collect(),
         ),
+        histograms(
+            "hosp_agent_request_unread_seconds",
+            "How long requests lay in the kernel before their server read from the socket; with --unread only.",
+            status.unread.iter().map(unread).collect(),
+        ),
         counters(
             "hosp_agent_attempts_unlinked_total",
             "Requests of services that ask origins, but whose own attempts are not known, by the reason.",
@@ -123,6 +130,11 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
 fn attempts(of: &Attempts) -> Metric {
     let bounds = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
     histogram(&[("service", &of.service)], &bounds, &of.requests, of.attempts as f64)
+}
+
+/// The distribution of one service's times.
+fn unread((service, unread): &(Arc<str>, Unread)) -> Metric {
+    histogram(&[("service", service)], &unread::BOUNDS, &unread.buckets, unread.sum)
 }
 
 /// Records of each leg by class of status.

@@ -91,6 +91,58 @@ fn latencies_lie_between_what_the_server_and_the_client_measured() {
 }
 
 #[test]
+fn how_long_a_request_lay_unread_is_told_where_the_kernel_can() {
+    if !runnable(&[]) {
+        return;
+    }
+    let rig = Rig::with("unread = true");
+    if rig.agent.log_tail(20).contains("cannot be told on this kernel") {
+        eprintln!("skipped: the kernel is older than 6.3");
+        return;
+    }
+    let mut talk = Dialogue::new();
+    let asking = Instant::now();
+    talk.client.write_all(b"GET /queued HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    let asked = Instant::now();
+    // The time under test: the server is busy with something else.
+    std::thread::sleep(Duration::from_millis(100));
+    let least = asked.elapsed();
+    read_head(&mut talk.server);
+    let most = asking.elapsed();
+    talk.answer("HTTP/1.1 204 No Content\r\n\r\n");
+    let between = least.as_micros()..=most.as_micros();
+    for request in rig.logged(talk.port, 2) {
+        match request.leg {
+            Leg::Server => assert!(between.contains(&request.unread_us.into()), "{request:?}: {between:?}"),
+            Leg::Client => assert_eq!(request.unread_us, 0),
+        }
+    }
+    let scrape = rig.scrape();
+    assert_eq!(scrape.sum("hosp_agent_request_unread_seconds_count", &[]), 1.0);
+    let sum = scrape.sum("hosp_agent_request_unread_seconds_sum", &[]);
+    assert!((least.as_secs_f64()..most.as_secs_f64()).contains(&sum), "{sum}");
+}
+
+#[test]
+fn only_the_chosen_ports_are_observed() {
+    if !runnable(&[]) {
+        return;
+    }
+    let [chosen] = ports::free().unwrap();
+    let rig = Rig::with(&format!("ports = [{}]", chosen.port()));
+    let listener = TcpListener::bind(chosen).unwrap();
+    for mut talk in [Dialogue::new(), Dialogue::on(&listener, "127.0.0.1")] {
+        talk.ask("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        talk.answer("HTTP/1.1 204 No Content\r\n\r\n");
+    }
+    let mut truth = Counts::default();
+    truth.add("GET", 204, 1);
+    rig.expect("server", chosen.port(), &truth);
+    rig.expect("client", chosen.port(), &truth);
+    assert_eq!(rig.scrape().sum("hosp_agent_requests_seen_total", &[]), 2.0);
+}
+
+#[test]
 fn the_service_is_the_process_that_listens_or_connects() {
     if !runnable(&["nginx", "curl"]) {
         return;

@@ -79,6 +79,12 @@ impl RecordBuilder {
         self
     }
 
+    /// Has it lie unread for so long.
+    pub(crate) fn unread(mut self, ns: u64) -> Self {
+        self.0.unread_ns = ns;
+        self
+    }
+
     /// Gives it this id; see [`RecordHead::request_id`].
     pub(crate) fn id(mut self, id: u64) -> Self {
         self.0.request_id = id;

@@ -189,6 +189,7 @@ impl Agent {
             ordinal: 1,
             unit: String::new(),
             pipelined: false,
+            unread_us: 0,
             request_id: None,
         });
         interval.entry(key).or_default().record(micros);

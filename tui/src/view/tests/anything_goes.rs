@@ -67,7 +67,7 @@ prop_compose! {
         Request {
             start_unix_ms, leg, service, peer, server_port: 1, method, route, status, outcome, ttfb_us: micros,
             duration_us: micros, request_bytes: bytes, response_bytes: bytes, srtt_us: 0, retransmits: 0, ordinal: 0,
-            unit: String::new(), pipelined: false, request_id: None,
+            unit: String::new(), pipelined: false, unread_us: 0, request_id: None,
         }
     }
 }
