@@ -59,7 +59,7 @@ pub struct Links {
     waiting: HashMap<(NameId, u64), Link, RandomState>,
     /// Answered requests, in the order in which they are due.
     due: VecDeque<(Instant, (NameId, u64))>,
-    services: BTreeMap<NameId, Service>,
+    services: HashMap<NameId, Service, RandomState>,
     unlinked: Unlinked,
     swept: Option<Instant>,
 }
@@ -157,7 +157,10 @@ impl Links {
     /// The counts of every service that has been asked and has tried, with its name by `name`.
     pub fn counts(&self, name: impl Fn(NameId) -> String) -> Vec<Attempts> {
         let linked = self.services.iter().filter(|(_, service)| service.serves && service.tries);
+        // In the same order every time.
+        let linked: BTreeMap<_, _> = linked.collect();
         linked
+            .into_iter()
             .map(|(id, Service { requests, attempts, .. })| Attempts {
                 service: name(*id),
                 requests: *requests,
