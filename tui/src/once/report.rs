@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use hosp_feed::{Focus, Latency, Leg, ProxyFacts, Series, Snapshot, Tally, focus, tally};
+use hosp_feed::{Attempts, Focus, Latency, Leg, ProxyFacts, Series, Snapshot, Tally, focus, tally};
 use serde::Serialize;
 
 use crate::feed::FeedError;
@@ -25,6 +25,9 @@ pub struct Report {
     pub legs: Legs<LegReport>,
     /// Requests of the client leg for each one of the server leg.
     pub attempts_per_request: Option<f64>,
+    /// Of that service's requests that an id links to their attempts: how many took 0 to 5 attempts, and more; `null`
+    /// without such a request.
+    pub requests_by_attempts: Option<[u64; Attempts::BUCKETS]>,
     /// All requests of all services, like `hosp_agent_requests_total`.
     pub requests: Vec<RequestsReport>,
     /// The observers' own accounting.
@@ -142,6 +145,7 @@ impl Report {
             agents: answers.iter().map(|(address, answer)| agent(address, answer)).collect(),
             attempts_per_request: (service.is_some() && asked > 0 && tried > 0)
                 .then(|| tried as f64 / asked as f64),
+            requests_by_attempts: service.as_deref().and_then(|service| by_attempts(&snapshots, service)),
             service,
             legs,
             requests: requests(&series),
@@ -207,6 +211,15 @@ fn leg(series: &[Series], focus: &Focus, leg: Leg) -> LegReport {
             p999_seconds: quantile(0.999),
         },
     }
+}
+
+/// The requests of `service` by their attempts, of all agents together.
+fn by_attempts(snapshots: &[&Snapshot], service: &str) -> Option<[u64; Attempts::BUCKETS]> {
+    let mut sum = [0_u64; Attempts::BUCKETS];
+    for one in snapshots.iter().flat_map(|s| &s.attempts).filter(|one| one.service == service) {
+        sum.iter_mut().zip(one.requests).for_each(|(sum, n)| *sum = sum.saturating_add(n));
+    }
+    sum.iter().any(|&n| n > 0).then_some(sum)
 }
 
 fn requests(series: &[Series]) -> Vec<RequestsReport> {

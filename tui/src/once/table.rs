@@ -46,6 +46,11 @@ pub(super) fn render(report: &Report) -> String {
     out.push('\n');
     let attempts = report.attempts_per_request.map_or_else(dash, |ratio| format!("{ratio:.4}"));
     line(&mut out, "attempts/request", &attempts);
+    if let Some([none, rest @ .., more]) = report.requests_by_attempts {
+        let exactly = rest.iter().zip(1..).map(|(requests, attempts)| format!("{attempts}: {requests}"));
+        let all = [format!("0: {none}")].into_iter().chain(exactly).chain([format!("more: {more}")]);
+        line(&mut out, "  by request", &all.collect::<Vec<_>>().join("  "));
+    }
     books(&mut out, report);
     out
 }

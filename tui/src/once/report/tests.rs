@@ -44,6 +44,23 @@ fn a_service_that_was_never_seen_has_no_success() {
 }
 
 #[test]
+fn requests_by_their_attempts_are_added_up_over_the_agents() {
+    let mut answers = answers();
+    for (_, answer) in &mut answers {
+        let one = |service: &str| Attempts {
+            service: service.into(),
+            requests: [1, 7, 2, 0, 0, 0, 3],
+            attempts: 30,
+        };
+        answer.as_mut().unwrap().attempts = vec![one("hosp-proxy"), one("another")];
+    }
+    let report = Report::of(&answers, None);
+    assert_eq!(report.requests_by_attempts, Some([2, 14, 4, 0, 0, 0, 6]));
+    let table = super::super::table::render(&report);
+    assert!(table.contains("0: 2  1: 14  2: 4  3: 0  4: 0  5: 0  more: 6"), "{table}");
+}
+
+#[test]
 fn the_table_and_the_json_stay_as_they_are() {
     let answers = answers();
     let report = Report::of(&answers[..1], None);
