@@ -1,10 +1,11 @@
 //! What the proxy is told to do: the configuration as the rest of the program sees it.
 //!
-//! [`file`] is the shape of the TOML file, [`units`] its durations and sizes, [`resolve`] lays the command
+//! [`file`] is the shape of the TOML file, [`routes`] of its routes, [`units`] its durations and sizes; [`resolve`] lays the command
 //! line's flags over the file's values over the profile's defaults.
 
 pub mod file;
 pub mod resolve;
+pub mod routes;
 pub mod units;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use crate::budget::BudgetConfig;
 use crate::origin::Origin;
 use crate::retry::Backoff;
+use crate::route::Routes;
 
 /// Everything that the proxy is told, checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub deadline: Duration,
     /// How failed tries are repeated.
     pub retry: RetryConfig,
+    /// What differs by method and path; what does not is in here, too, for whoever resolves a request's policy.
+    pub routes: Routes,
     /// What is kept of the origins' answers.
     pub cache: CacheConfig,
     /// Connections to the origins.

@@ -18,6 +18,7 @@ use crate::error::Failure;
 use crate::forward::Outgoing;
 use crate::record::Record;
 use crate::retry::{Delivery, Denied, Facts, Plan, Policy, Reason, retry_after};
+use crate::route::RoutePolicy;
 use attempt::{Answer, TryError};
 
 /// Most of a failed answer's body that is held while further tries are made, in bytes.
@@ -41,6 +42,7 @@ pub enum Outcome {
 pub struct Exchange<'a> {
     connection: &'a Connection,
     outgoing: &'a Outgoing<'a>,
+    policy: RoutePolicy,
     body: Option<&'a Replay>,
     start: Instant,
     tried: Tried,
@@ -51,10 +53,11 @@ pub struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    /// A request that began at `start`.
+    /// A request that began at `start`, treated as its route's `policy` says.
     pub fn new(
         connection: &'a Connection,
         outgoing: &'a Outgoing<'a>,
+        policy: RoutePolicy,
         body: Option<&'a Replay>,
         start: Instant,
     ) -> Self {
@@ -62,6 +65,7 @@ impl<'a> Exchange<'a> {
         Self {
             connection,
             outgoing,
+            policy,
             body,
             start,
             tried: Tried::default(),
@@ -111,7 +115,7 @@ impl<'a> Exchange<'a> {
     /// Asks the policy, then the budget; counts the retry that is made.
     fn decide(&self, facts: &Facts) -> Result<Duration, Denied> {
         let shared = &self.connection.worker.shared;
-        let policy = Policy { tries: shared.config.retry.tries, backoff: shared.config.retry.backoff };
+        let policy = Policy { tries: self.policy.tries, backoff: shared.config.retry.backoff };
         let pause = match policy.plan(facts, self.connection.worker.jitter()) {
             Plan::Stop(denied) => return Err(denied),
             Plan::Free => Duration::ZERO,
@@ -145,7 +149,7 @@ impl<'a> Exchange<'a> {
     /// When the client's patience ends. It is counted from the last byte of the request: an upload may take its time.
     fn deadline(&self) -> Instant {
         let from = self.body.map_or(self.start, |body| body.progress().max(self.start));
-        from + self.connection.worker.shared.config.deadline
+        from + self.policy.deadline
     }
 
     /// Waits; what came of the failed try's answer by then is held, should nothing better come.

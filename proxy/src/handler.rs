@@ -4,9 +4,10 @@
 //! 2. **request id**: whatever is answered, refusals included, carries it.
 //! 3. **admission** (framing, form, target): before anything is looked up or sent on doubtful grounds.
 //! 4. **cache**: a hit costs no origin, no deadline and no budget.
-//! 5. **forwarding**: the head for the origins, made once for all tries.
-//! 6. **exchange**: deadline, retries with their budget, balancing, pool, origin.
-//! 7. back again: the answer's head, into the cache if it may, and out.
+//! 5. **route**: the policy that counts, resolved once, when it is known that an origin is needed.
+//! 6. **forwarding**: the head for the origins, made once for all tries.
+//! 7. **exchange**: deadline, retries with their budget, balancing, pool, origin.
+//! 8. back again: the answer's head, into the cache if it may, and out.
 
 use std::convert::Infallible;
 use std::rc::Rc;
@@ -98,9 +99,12 @@ async fn pass(
         lookup = Some(Lookup { result, asked: cache.generation(&key), ask, key, start });
     }
 
-    let outgoing = forward::request(head, target, id.clone(), &connection.client, &shared.config.forwarded);
-    let replay = (!body.is_end_stream()).then(|| Replay::new(body, shared.config.retry.replay, start));
-    let outcome = Exchange::new(connection, &outgoing, replay.as_ref(), start).run(&mut record).await;
+    let policy = shared.config.routes.resolve(&head.method, target.uri.path());
+    let mut outgoing =
+        forward::request(head, target, id.clone(), &connection.client, &shared.config.forwarded);
+    outgoing.repeat = outgoing.repeat.under(policy.repeat);
+    let replay = (!body.is_end_stream()).then(|| Replay::new(body, policy.replay, start));
+    let outcome = Exchange::new(connection, &outgoing, policy, replay.as_ref(), start).run(&mut record).await;
     if replay.is_some_and(|body| body.has_ended())
         && let Some(scanner) = connection.link.scanner()
     {

@@ -33,6 +33,7 @@ pub mod pool;
 pub mod record;
 pub mod request_id;
 pub mod retry;
+pub mod route;
 pub mod server;
 pub mod shared;
 pub mod timer;

@@ -10,6 +10,8 @@ use http::{HeaderMap, Method};
 
 pub use retry_after::retry_after;
 
+use crate::route::RepeatRule;
+
 /// What went wrong with one try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -139,6 +141,15 @@ impl Repeat {
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         let keyed = || headers.get("idempotency-key").is_some_and(|key| !key.is_empty());
         if method.is_idempotent() || keyed() { Self::Harmless } else { Self::Harmful }
+    }
+
+    /// The same once the route's rule is heard.
+    pub fn under(self, rule: RepeatRule) -> Self {
+        match rule {
+            RepeatRule::Idempotent => self,
+            RepeatRule::Always => Self::Harmless,
+            RepeatRule::Never => Self::Harmful,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::routes::{Hedge, Route};
 use super::units::{Period, PositivePeriod, Size};
 use super::{AdminAddr, HostPolicy, LogFormat, Profile};
 use crate::origin::Origin;
@@ -30,6 +31,8 @@ pub struct File {
     pub drain: Option<Period>,
     /// `[retry]`.
     pub retry: Retry,
+    /// `[[routes]]`: first match wins.
+    pub routes: Vec<Route>,
     /// `[cache]`.
     pub cache: Cache,
     /// `[pool]`.
@@ -58,6 +61,10 @@ pub struct Retry {
     pub try_timeout: Option<PositivePeriod>,
     /// Most of a request's body that is held for a further try.
     pub replay: Option<Size>,
+    /// When a slow try gets a second one beside it.
+    pub hedge: Option<Hedge>,
+    /// Least time before that.
+    pub hedge_floor: Option<Period>,
     /// Retries allowed per recent request, 0 to 1.
     pub budget_ratio: Option<Ratio>,
     /// Retries per second allowed whatever the load.

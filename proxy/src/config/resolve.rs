@@ -4,12 +4,14 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::file::File;
+use super::routes::{HEDGE, hedging};
 use super::{
     CacheConfig, Config, ForwardedConfig, LimitsConfig, LogConfig, PoolConfig, Profile, RetryConfig,
 };
 use crate::budget::BudgetConfig;
 use crate::cli::Flags;
 use crate::retry::Backoff;
+use crate::route::{Priority, RepeatRule, RoutePolicy, Routes};
 
 /// What neither the flags nor the file give, and no default can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,22 +45,36 @@ pub fn resolve(flags: &Flags, file: File) -> Result<Config, Missing> {
     let interval = file.retry.interval.map(|p| p.0).or(classic.then_some(secs(3)));
     let backoff = interval.map_or(Backoff::FullJitter { base, max: max.max(base) }, Backoff::Fixed);
 
+    let deadline = period(flags.deadline.or(file.deadline).map(|p| p.0), secs(30));
+    let retry = RetryConfig {
+        tries: flags.tries.or(file.retry.tries.map(|t| t.0)).unwrap_or(5),
+        backoff,
+        try_timeout: file.retry.try_timeout.map(|p| p.0),
+        replay: file.retry.replay.map_or(64 << 10, |s| s.0 as usize),
+        budget: BudgetConfig {
+            ratio: file.retry.budget_ratio.map_or(0.2, |r| r.0),
+            floor: file.retry.budget_floor.unwrap_or(10),
+        },
+    };
+    let general = RoutePolicy {
+        tries: retry.tries,
+        deadline,
+        try_timeout: retry.try_timeout,
+        hedge: hedging(file.retry.hedge, file.retry.hedge_floor, Some(HEDGE)),
+        replay: retry.replay,
+        priority: Priority::Normal,
+        repeat: RepeatRule::default(),
+    };
+    let rules = file.routes.into_iter().map(|route| route.into_rule(general.hedge)).collect();
+
     Ok(Config {
         listen,
         origins,
         admin: flags.admin.clone().or(file.admin).unwrap_or_default(),
         workers: flags.workers.or(file.workers).unwrap_or_else(cores),
-        deadline: period(flags.deadline.or(file.deadline).map(|p| p.0), secs(30)),
-        retry: RetryConfig {
-            tries: flags.tries.or(file.retry.tries.map(|t| t.0)).unwrap_or(5),
-            backoff,
-            try_timeout: file.retry.try_timeout.map(|p| p.0),
-            replay: file.retry.replay.map_or(64 << 10, |s| s.0 as usize),
-            budget: BudgetConfig {
-                ratio: file.retry.budget_ratio.map_or(0.2, |r| r.0),
-                floor: file.retry.budget_floor.unwrap_or(10),
-            },
-        },
+        deadline,
+        retry,
+        routes: Routes::new(general, rules),
         cache: CacheConfig {
             size: file.cache.size.map_or(64 << 20, |s| s.0),
             entry: file.cache.entry.map_or(1 << 20, |s| s.0),

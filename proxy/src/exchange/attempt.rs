@@ -85,7 +85,7 @@ impl Exchange<'_> {
     /// The result of `work`, unless the time for one try, or for all, is over first.
     async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
-        let own_limit = self.connection.worker.shared.config.retry.try_timeout.map(|t| Instant::now() + t);
+        let own_limit = self.policy.try_timeout.map(|t| Instant::now() + t);
         poll_fn(|cx| {
             if let Poll::Ready(result) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(result));

@@ -12,5 +12,6 @@ mod metrics;
 mod nginx;
 mod process;
 mod retry;
+mod routes;
 mod support;
 mod wire;
