@@ -10,6 +10,7 @@ use crate::config::file::Tries;
 use crate::config::units::PositivePeriod;
 use crate::config::{AdminAddr, LogFormat, Profile};
 use crate::origin::Origin;
+use crate::route::explain::Question;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,6 +22,7 @@ Examples:
 
   Everything else in a file, checked before it is used:
     hosp-proxy check --config /etc/hosp/proxy.toml
+    hosp-proxy check --config /etc/hosp/proxy.toml --explain 'POST /patients/1/notes'
     hosp-proxy --config /etc/hosp/proxy.toml
 
 Exit status: 0 after a graceful stop, 64 for wrong flags, 78 for a wrong configuration, 1 otherwise.";
@@ -45,6 +47,9 @@ pub enum Command {
         /// The file to check.
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Say how a request would be treated, and by which setting, such as "POST /patients/1/notes".
+        #[arg(long, value_name = "METHOD PATH")]
+        explain: Option<Question>,
     },
     /// Print a completion script.
     Completions {
@@ -128,6 +133,7 @@ mod tests {
         };
         check("--listen 127.0.0.1:0 --origin http://a --admin unix:/tmp/x --deadline 5s", None);
         check("check --config x.toml", None);
+        check("check --config x.toml --explain GET", Some("method and path"));
         check("completions bash", None);
         check("--origin ftp://a", Some("cleartext"));
         check("--tries 0", Some("at least 1"));

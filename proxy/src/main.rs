@@ -10,6 +10,7 @@ use clap::Parser as _;
 use hosp_proxy::cli::{self, Cli, Command, Flags};
 use hosp_proxy::config::file::{self, File};
 use hosp_proxy::config::{Config, resolve::resolve};
+use hosp_proxy::route::explain::{Question, explain};
 use hosp_proxy::server::Server;
 use hosp_proxy::worker::Drained;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,7 +39,7 @@ fn main() -> ExitCode {
             cli::completions(shell, &mut std::io::stdout());
             ExitCode::SUCCESS
         }
-        Some(Command::Check { config }) => check(&config),
+        Some(Command::Check { config, explain }) => check(&config, explain.as_ref()),
         None => match configure(&cli.flags) {
             Ok(config) => serve(config),
             Err((status, message)) => {
@@ -59,10 +60,13 @@ fn configure(flags: &Flags) -> Result<Config, (u8, String)> {
     resolve(flags, file).map_err(|missing| (status, missing.to_string()))
 }
 
-fn check(path: &Path) -> ExitCode {
+fn check(path: &Path, question: Option<&Question>) -> ExitCode {
     match configure(&Flags { config: Some(path.to_owned()), ..Flags::default() }) {
-        Ok(_) => {
-            println!("{}: good", path.display());
+        Ok(config) => {
+            match question {
+                Some(question) => print!("{}", explain(&config.routes, question)),
+                None => println!("{}: good", path.display()),
+            }
             ExitCode::SUCCESS
         }
         Err((status, message)) => {

@@ -1,9 +1,10 @@
 //! Routes: which policy counts for a request, by its method and path.
 //!
-//! [`pattern`] is what a path looks like, [`policy`] what is done for its requests.
-//! The operator's rules are gone through in their order, first match wins; what a rule leaves
+//! [`pattern`] is what a path looks like, [`policy`] what is done for its requests, [`explain`] tells people which
+//! values hold and why. The operator's rules are gone through in their order, first match wins; what a rule leaves
 //! open comes from the configuration's general settings.
 
+pub mod explain;
 pub mod pattern;
 pub mod policy;
 

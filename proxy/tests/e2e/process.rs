@@ -129,6 +129,12 @@ fn mistakes_have_their_exit_status_and_say_what_to_do() {
     check(&["--help"], 0, "Examples:");
     check(&["completions", "bash"], 0, "complete -F");
     check(&["check", "--config", good], 0, "good");
+    check(
+        &["check", "--config", good, "--explain", "POST /patients/1/notes"],
+        0,
+        "tries        3  [the route]",
+    );
+    check(&["check", "--config", good, "--explain", "POST"], 64, "method and path");
     check(&["check", "--config", bad], 78, "bad.toml:2:1: unknown field");
     check(&["check", "--config", "/nonexistent.toml"], 78, "cannot read");
     check(&["--config", bad], 78, "bad.toml:2:1");
