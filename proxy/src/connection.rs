@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 use crate::config::Config;
@@ -20,6 +20,12 @@ use crate::handler::handle;
 use crate::link::Link;
 use crate::timer::LazySleep;
 use crate::worker::Worker;
+
+/// How long a connection without a request may still bring one once the proxy is to stop.
+///
+/// A request that is on its way when its connection is closed is lost, and a busy client always has one on its way. So
+/// nothing is closed but after an answer that says so, or after a silence that long.
+const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// What all requests of one client connection share.
 #[derive(Debug)]
@@ -89,11 +95,14 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
     let mut serving = pin!(worker.server.serve_connection(TokioIo::new(link.clone()), service));
     let mut draining = shared.draining.clone();
     let told_to_drain = draining.clone();
+    // A short drain must not end as one that had to cut requests off, only because of idle clients.
+    let last_call = LAST_CALL.min(shared.config.drain / 2);
     let mut drained = pin!(async move {
         // An error means that nobody can ask for it any more.
         if draining.wait_for(|draining| *draining).await.is_err() {
             std::future::pending::<()>().await;
         }
+        sleep(last_call).await;
     });
     let (mut told, mut waiting) = (false, false);
     shared.metrics.connections.inc();

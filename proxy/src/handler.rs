@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::DATE;
+use http::header::{CONNECTION, DATE};
 use http::request::Parts as RequestHead;
 use http::response::Parts as ResponseHead;
 use http::{HeaderName, HeaderValue, Request, Response};
@@ -55,6 +55,10 @@ pub async fn handle(
         Err(refusal) => refuse(refusal, record),
     };
     response.headers_mut().insert(X_REQUEST_ID, id);
+    if worker.closing.get() {
+        // Closed now, the connection could take a request with it that is on its way.
+        response.headers_mut().insert(CONNECTION, const { HeaderValue::from_static("close") });
+    }
     Ok(response)
 }
 

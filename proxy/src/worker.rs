@@ -42,6 +42,8 @@ pub struct Worker {
     pub ids: Ids,
     /// hyper's server with our settings.
     pub server: http1::Builder,
+    /// Whether every answer tells its client to close the connection, because the proxy is going down.
+    pub closing: Cell<bool>,
     random: RefCell<SmallRng>,
     turn: Cell<usize>,
 }
@@ -55,6 +57,7 @@ impl Worker {
             counters: RequestCounters::new(&shared.metrics),
             ids: Ids::new(random.next_u64(), random.next_u64()),
             server: connection::server(&shared.config),
+            closing: Cell::new(false),
             turn: Cell::new(random.next_u32() as usize),
             random: RefCell::new(random),
             shared,
@@ -101,6 +104,7 @@ pub fn run(shared: Arc<Shared>, listeners: Vec<StdListener>) -> io::Result<Drain
         let mut draining = shared.draining.clone();
         // An error means that the one who would ask is gone: the same as being asked.
         let _ = draining.wait_for(|draining| *draining).await;
+        worker.closing.set(true);
         let deadline = Instant::now() + shared.config.drain;
         Ok(match timeout_at(deadline, all_gone.recv()).await {
             Ok(_) => Drained::Clean,

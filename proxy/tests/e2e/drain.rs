@@ -47,3 +47,21 @@ fn what_takes_too_long_is_cut() {
     eventually("the request is at the origin", || origin.hits() == 1);
     assert_eq!(proxy.finish(), Drained::Cut);
 }
+
+#[test]
+fn a_request_that_was_on_its_way_when_the_drain_began_is_answered() {
+    let origin = Origin::new(|_| Reply::Send(ok("fine")));
+    let proxy = Proxy::start(&[&origin.url()], Settings::default());
+    let mut idle = Client::connect(proxy.address);
+    assert_eq!(idle.send(raw("GET", "/", &[], "")).answer().field("connection"), "");
+    let mut fresh = Client::connect(proxy.address);
+
+    proxy.drainer.drain();
+    eventually("new connections are refused", || TcpStream::connect(proxy.address).is_err());
+    for client in [&mut idle, &mut fresh] {
+        let answer = client.send(raw("GET", "/", &[], "")).answer();
+        assert_eq!((answer.status, answer.field("connection").as_str()), (200, "close"));
+        assert!(client.is_closed());
+    }
+    assert_eq!(proxy.finish(), Drained::Clean);
+}
