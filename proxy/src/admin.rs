@@ -15,6 +15,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::facts::facts;
@@ -27,7 +28,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until the task is dropped. Must run within a local task set.
-pub async fn serve(listener: AdminListener, shared: Arc<Shared>) {
+pub async fn serve(listener: AdminListener, shared: watch::Receiver<Arc<Shared>>) {
     loop {
         let accepted = match &listener {
             AdminListener::Tcp(tcp) => tcp.accept().await.map(|(stream, _)| spawn(stream, shared.clone())),
@@ -40,10 +41,11 @@ pub async fn serve(listener: AdminListener, shared: Arc<Shared>) {
     }
 }
 
-fn spawn(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, shared: Arc<Shared>) {
+fn spawn(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, shared: watch::Receiver<Arc<Shared>>) {
     tokio::task::spawn_local(async move {
-        let service =
-            service_fn(move |request| std::future::ready(Ok::<_, Infallible>(respond(&request, &shared))));
+        let service = service_fn(move |request| {
+            std::future::ready(Ok::<_, Infallible>(respond(&request, &shared.borrow())))
+        });
         let mut server = http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
         if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {

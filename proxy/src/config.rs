@@ -1,9 +1,10 @@
 //! What the proxy is told to do: the configuration as the rest of the program sees it.
 //!
-//! [`file`] is the shape of the TOML file, [`routes`] of its routes, [`units`] its durations and sizes; [`resolve`] lays the command
+//! [`file`] is the shape of the TOML file, [`routes`] of its routes, [`units`] its durations and sizes; [`load`] reads it, [`resolve`] lays the command
 //! line's flags over the file's values over the profile's defaults.
 
 pub mod file;
+pub mod load;
 pub mod resolve;
 pub mod routes;
 pub mod units;

@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::handler::handle;
 use crate::link::Link;
 use crate::timer::LazySleep;
-use crate::worker::Worker;
+use crate::worker::{Current, Worker};
 
 /// How long a connection without a request may still bring one once the proxy is to stop.
 ///
@@ -27,10 +27,10 @@ use crate::worker::Worker;
 /// nothing is closed but after an answer that says so, or after a silence that long.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// What all requests of one client connection share.
+/// What all requests of one client connection share, under one configuration.
 #[derive(Debug)]
 pub struct Connection {
-    /// The thread that it lives on.
+    /// The thread that it lives on, with the configuration that its requests began under.
     pub worker: Rc<Worker>,
     /// Who is at the other end.
     pub client: Rc<Client>,
@@ -43,6 +43,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    fn new(worker: Rc<Worker>, client: Rc<Client>, link: Link, idle: Option<Instant>) -> Self {
+        let config = &worker.shared.config;
+        let first = Instant::now() + config.deadline.min(config.limits.client_idle);
+        Self { client, link, patience: RefCell::new(LazySleep::new(first)), idle: Cell::new(idle), worker }
+    }
+
     /// Ready when the client has taken too long over its next request: for the whole head, from the end of the answer
     /// before.
     fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -54,7 +60,31 @@ impl Connection {
     }
 }
 
-/// hyper's server, set up once per worker.
+/// A client connection through all configurations that come while it lasts.
+struct Seat {
+    current: Rc<Current>,
+    connection: RefCell<Rc<Connection>>,
+}
+
+impl Seat {
+    fn take(current: Rc<Current>, peer: IpAddr, link: Link) -> Self {
+        let client = Rc::new(Client::at(peer));
+        let connection = Connection::new(current.get(), client, link, Some(Instant::now()));
+        Self { current, connection: RefCell::new(Rc::new(connection)) }
+    }
+
+    /// The connection for a request that begins now, under the configuration that counts now.
+    fn connection(&self) -> Rc<Connection> {
+        let mut connection = self.connection.borrow_mut();
+        if !self.current.is(&connection.worker) {
+            let Connection { client, link, .. } = &**connection;
+            *connection = Rc::new(Connection::new(self.current.get(), client.clone(), link.clone(), None));
+        }
+        connection.clone()
+    }
+}
+
+/// hyper's server, set up once per worker and configuration.
 pub fn server(config: &Config) -> http1::Builder {
     let mut server = http1::Builder::new();
     server
@@ -71,32 +101,26 @@ pub fn server(config: &Config) -> http1::Builder {
 }
 
 /// Serves one connection to its end, or, once the proxy is going down, to the end of what is under way.
-pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
+pub async fn serve(current: Rc<Current>, stream: TcpStream, peer: IpAddr) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "client is gone already");
         return;
     }
-    let shared = worker.shared.clone();
+    let worker = current.get();
     let link = Link::incoming(stream);
-    let now = Instant::now();
-    let connection = Rc::new(Connection {
-        client: Rc::new(Client::at(peer)),
-        link: link.clone(),
-        patience: RefCell::new(LazySleep::new(
-            now + shared.config.deadline.min(shared.config.limits.client_idle),
-        )),
-        idle: Cell::new(Some(now)),
-        worker: worker.clone(),
-    });
+    let seat = Rc::new(Seat::take(current, peer, link.clone()));
     let service = {
-        let connection = connection.clone();
-        service_fn(move |request| handle(connection.clone(), request))
+        let seat = seat.clone();
+        service_fn(move |request| handle(seat.connection(), request))
     };
     let mut serving = pin!(worker.server.serve_connection(TokioIo::new(link.clone()), service));
-    let mut draining = shared.draining.clone();
+    let metrics = worker.shared.metrics.clone();
+    let mut draining = worker.shared.draining.clone();
     let told_to_drain = draining.clone();
     // A short drain must not end as one that had to cut requests off, only because of idle clients.
-    let last_call = LAST_CALL.min(shared.config.drain / 2);
+    let last_call = LAST_CALL.min(worker.shared.config.drain / 2);
+    // A connection may outlast many configurations, and must not keep the first of them.
+    drop(worker);
     let mut drained = pin!(async move {
         // An error means that nobody can ask for it any more.
         if draining.wait_for(|draining| *draining).await.is_err() {
@@ -105,7 +129,7 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
         sleep(last_call).await;
     });
     let (mut told, mut waiting) = (false, false);
-    shared.metrics.connections.inc();
+    metrics.connections.inc();
     let result = poll_fn(|cx| {
         if let Poll::Ready(result) = serving.as_mut().poll(cx) {
             return Poll::Ready(result);
@@ -120,10 +144,10 @@ pub async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: IpAddr) {
             }
         }
         waiting = true;
-        connection.poll_idle(cx).map(Ok)
+        seat.connection.borrow().poll_idle(cx).map(Ok)
     })
     .await;
-    shared.metrics.connections.dec();
+    metrics.connections.dec();
     if let Err(error) = result {
         // The one error of ours is a body that was cut: the client must not take it for whole.
         if error.is_user() {

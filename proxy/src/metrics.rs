@@ -21,6 +21,33 @@ use crate::retry::{Denied, Reason};
 pub const BUCKETS: [f64; 17] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0];
 
+/// What became of a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReloadResult {
+    /// The new configuration counts.
+    Applied,
+    /// The old one stays.
+    Refused,
+}
+
+impl ReloadResult {
+    /// Every result, in the order of [`ReloadResult::index`].
+    pub const ALL: [Self; 2] = [Self::Applied, Self::Refused];
+
+    /// The value of the `result` label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Position in [`ReloadResult::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
 /// Every counter of the process, shared by all workers.
 #[derive(Debug)]
 pub struct Metrics {
@@ -49,6 +76,8 @@ pub struct Metrics {
     pub denied: [IntCounter; Denied::ALL.len()],
     /// Answers cut off in the middle of their body by the origin.
     pub cut: IntCounter,
+    /// Reloads of the configuration, in the order of [`ReloadResult::ALL`].
+    pub reloads: [IntCounter; ReloadResult::ALL.len()],
     /// Lines of the access log dropped because its reader was too slow.
     pub log_dropped: IntCounter,
 }
@@ -71,6 +100,8 @@ impl Metrics {
             "Retries wanted but not made, by what stood against them.",
             &["reason"],
         );
+        let reloads =
+            vec(&r, "hosp_proxy_reloads_total", "Reloads of the configuration by result.", &["result"]);
         let build = IntGaugeVec::new(
             Opts::new("hosp_proxy_build_info", "Always 1; the version is in the label."),
             &["version"],
@@ -118,6 +149,7 @@ impl Metrics {
                 "hosp_proxy_answers_cut_total",
                 "Answers that an origin cut off in the middle of their body; the client's connection was reset.",
             ),
+            reloads: ReloadResult::ALL.map(|result| reloads.with_label_values(&[result.name()])),
             log_dropped: counter(
                 &r,
                 "hosp_proxy_access_log_dropped_total",

@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::access::AccessLog;
 use crate::admin::{self, socket::AdminError, socket::AdminListener};
 use crate::config::{AdminAddr, Config};
 use crate::listen::{self, ListenError};
-use crate::metrics::Metrics;
+use crate::reload::Reloader;
 use crate::shared::Shared;
 use crate::worker::{self, Drained};
 
@@ -50,7 +49,7 @@ impl Drainer {
 /// A running proxy. Dropped without [`Server::wait`], its threads end by themselves after a drain.
 #[derive(Debug)]
 pub struct Server {
-    shared: Arc<Shared>,
+    shared: watch::Sender<Arc<Shared>>,
     listening: Vec<SocketAddr>,
     admin: AdminAddr,
     drainer: Drainer,
@@ -61,11 +60,6 @@ pub struct Server {
 impl Server {
     /// Starts the proxy. The admin interface runs on the calling thread's local task set.
     pub async fn start(config: Config) -> Result<Self, ServerError> {
-        let metrics = Arc::new(Metrics::new());
-        let access = match config.log.access {
-            true => Some(AccessLog::start(io::stdout(), metrics.clone()).map_err(ServerError::Thread)?),
-            false => None,
-        };
         let (drain, draining) = watch::channel(false);
         let listening = config
             .listen
@@ -80,16 +74,17 @@ impl Server {
             .collect::<Result<_, _>>()
             .map_err(ServerError::Worker)?;
         let workers = config.workers;
-        let shared = Arc::new(Shared::new(config, access, metrics, draining));
-        tokio::task::spawn_local(admin::serve(admin_listener, shared.clone()));
+        let shared = Shared::new(config, draining).map_err(ServerError::Thread)?;
+        let (shared, current) = watch::channel(Arc::new(shared));
+        tokio::task::spawn_local(admin::serve(admin_listener, current.clone()));
 
         let (ending, ended) = mpsc::channel(workers.get());
         let workers = by_worker(listening, workers)
             .into_iter()
             .enumerate()
             .map(|(number, sockets)| {
-                let (shared, ending) = (shared.clone(), ending.clone());
-                let work = AssertUnwindSafe(move || worker::run(shared, sockets));
+                let (current, ending) = (current.clone(), ending.clone());
+                let work = AssertUnwindSafe(move || worker::run(current, sockets));
                 std::thread::Builder::new()
                     .name(format!("worker-{number}"))
                     .spawn(move || report(ending, work))
@@ -110,9 +105,14 @@ impl Server {
         &self.admin
     }
 
-    /// What all workers share.
-    pub fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    /// What all workers share, under the configuration that counts now.
+    pub fn shared(&self) -> Arc<Shared> {
+        self.shared.borrow().clone()
+    }
+
+    /// A handle that can give the proxy a new configuration while somebody waits for it.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.shared.clone())
     }
 
     /// A handle that can end the proxy while somebody waits for it.
@@ -136,7 +136,7 @@ impl Server {
                 }
             }
         }
-        if let Some(access) = &self.shared.access {
+        if let Some(access) = &self.shared().access {
             access.flush();
         }
         outcome

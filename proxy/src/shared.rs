@@ -1,5 +1,6 @@
 //! What all workers share.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,18 +13,21 @@ use crate::cache::Cache;
 use crate::config::Config;
 use crate::metrics::Metrics;
 
-/// What all workers and the admin interface share. Nothing in it is locked on the path of a request, but the
-/// shard of the cache that a key falls into.
+/// What all workers and the admin interface share under one configuration. Nothing in it is locked on the path of a
+/// request, but the shard of the cache that a key falls into.
+///
+/// It never changes. A reload makes a successor, which takes over whatever its configuration leaves the same; requests
+/// end under the one that they began with.
 #[derive(Debug)]
 pub struct Shared {
     /// What the proxy was told.
     pub config: Config,
     /// The origins.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Arc<[Endpoint]>,
     /// What all retries draw on.
-    pub budget: Budget,
+    pub budget: Arc<Budget>,
     /// Stored answers; `None` when the cache is off.
-    pub cache: Option<Cache>,
+    pub cache: Option<Arc<Cache>>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Where requests are logged, if they are.
@@ -33,21 +37,63 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// What `config` describes, with nothing counted and nothing stored.
-    pub fn new(
-        config: Config,
-        access: Option<AccessLog>,
-        metrics: Arc<Metrics>,
-        draining: watch::Receiver<bool>,
-    ) -> Self {
-        let endpoints = config.origins.iter().map(|o| Endpoint::new(o.clone(), &metrics)).collect();
-        let cache = (config.cache.size > 0).then(|| Cache::new(&config.cache));
-        let budget = Budget::new(config.retry.budget, Instant::now());
-        Self { config, endpoints, budget, cache, metrics, access, draining }
+    /// What `config` describes, with nothing counted and nothing stored. Fails when the access log's thread cannot be
+    /// started.
+    pub fn new(config: Config, draining: watch::Receiver<bool>) -> io::Result<Self> {
+        let metrics = Arc::new(Metrics::new());
+        Ok(Self {
+            endpoints: endpoints(&config, &metrics),
+            budget: budget(&config),
+            cache: cache(&config),
+            access: access(&config, &metrics)?,
+            metrics,
+            draining,
+            config,
+        })
+    }
+
+    /// The successor under `config`. What `config` does not change goes on as it is: origins with what is known of
+    /// them, stored answers, what was drawn on the budget.
+    pub fn succeed(&self, config: Config) -> io::Result<Self> {
+        let old = &self.config;
+        Ok(Self {
+            endpoints: match old.origins == config.origins {
+                true => self.endpoints.clone(),
+                false => endpoints(&config, &self.metrics),
+            },
+            budget: match old.retry.budget == config.retry.budget {
+                true => self.budget.clone(),
+                false => budget(&config),
+            },
+            cache: if old.cache == config.cache { self.cache.clone() } else { cache(&config) },
+            access: match old.log.access == config.log.access {
+                true => self.access.clone(),
+                false => access(&config, &self.metrics)?,
+            },
+            metrics: self.metrics.clone(),
+            draining: self.draining.clone(),
+            config,
+        })
     }
 
     /// Whether the proxy is going down.
     pub fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }
+}
+
+fn endpoints(config: &Config, metrics: &Metrics) -> Arc<[Endpoint]> {
+    config.origins.iter().map(|origin| Endpoint::new(origin.clone(), metrics)).collect()
+}
+
+fn budget(config: &Config) -> Arc<Budget> {
+    Arc::new(Budget::new(config.retry.budget, Instant::now()))
+}
+
+fn cache(config: &Config) -> Option<Arc<Cache>> {
+    (config.cache.size > 0).then(|| Arc::new(Cache::new(&config.cache)))
+}
+
+fn access(config: &Config, metrics: &Arc<Metrics>) -> io::Result<Option<AccessLog>> {
+    config.log.access.then(|| AccessLog::start(io::stdout(), metrics.clone())).transpose()
 }

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, RngExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{self, LocalOptions};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use crate::connection;
@@ -29,7 +29,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Runs of tasks between two looks at the sockets while there is work.
 const EVENT_INTERVAL: u32 = 256;
 
-/// What everything on one worker's thread shares.
+/// What everything on one worker's thread shares, under one configuration.
 #[derive(Debug)]
 pub struct Worker {
     /// What all workers share.
@@ -51,9 +51,24 @@ pub struct Worker {
 impl Worker {
     /// A worker without any connection.
     pub fn new(shared: Arc<Shared>) -> Self {
+        let pool = Rc::new(Pool::new(&shared.config));
+        tokio::task::spawn_local(reap(Rc::downgrade(&pool)));
+        Self::with_pool(shared, pool)
+    }
+
+    /// What takes this one's place under another configuration. Idle connections to the origins are kept, unless the
+    /// configuration changes them.
+    fn succeed(&self, shared: Arc<Shared>) -> Self {
+        let (old, new) = (&self.shared.config, &shared.config);
+        let same_pool = Arc::ptr_eq(&self.shared.endpoints, &shared.endpoints)
+            && (&old.pool, &old.limits) == (&new.pool, &new.limits);
+        if same_pool { Self::with_pool(shared, self.pool.clone()) } else { Self::new(shared) }
+    }
+
+    fn with_pool(shared: Arc<Shared>, pool: Rc<Pool>) -> Self {
         let mut random: SmallRng = rand::make_rng();
         Self {
-            pool: Rc::new(Pool::new(&shared.config)),
+            pool,
             counters: RequestCounters::new(&shared.metrics),
             ids: Ids::new(random.next_u64(), random.next_u64()),
             server: connection::server(&shared.config),
@@ -84,8 +99,29 @@ pub enum Drained {
     Cut,
 }
 
+/// The worker under the configuration that counts now: what new requests are handled by.
+#[derive(Debug)]
+pub struct Current(RefCell<Rc<Worker>>);
+
+impl Current {
+    /// The worker for a request that begins now.
+    pub fn get(&self) -> Rc<Worker> {
+        self.0.borrow().clone()
+    }
+
+    /// Whether `worker` is it.
+    pub fn is(&self, worker: &Rc<Worker>) -> bool {
+        Rc::ptr_eq(&self.0.borrow(), worker)
+    }
+
+    fn change(&self, shared: Arc<Shared>) {
+        let successor = self.get().succeed(shared);
+        *self.0.borrow_mut() = Rc::new(successor);
+    }
+}
+
 /// Serves on `listeners` until the proxy goes down and what is under way is done.
-pub fn run(shared: Arc<Shared>, listeners: Vec<StdListener>) -> io::Result<Drained> {
+pub fn run(mut shared: watch::Receiver<Arc<Shared>>, listeners: Vec<StdListener>) -> io::Result<Drained> {
     // Under load, asking the kernel for news four times less often than by default gets more of it at once.
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
@@ -93,19 +129,26 @@ pub fn run(shared: Arc<Shared>, listeners: Vec<StdListener>) -> io::Result<Drain
         .build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let listeners = listeners.into_iter().map(TcpListener::from_std).collect::<io::Result<Vec<_>>>()?;
-        let worker = Rc::new(Worker::new(shared.clone()));
-        tokio::task::spawn_local(reap(worker.pool.clone()));
+        let first = shared.borrow_and_update().clone();
+        let mut draining = first.draining.clone();
+        let current = Rc::new(Current(RefCell::new(Rc::new(Worker::new(first)))));
         // Each connection holds a sender; when all are gone, nothing is under way any more.
         let (alive, mut all_gone) = mpsc::channel::<Infallible>(1);
         for listener in listeners {
-            tokio::task::spawn_local(accept(worker.clone(), listener, alive.clone()));
+            tokio::task::spawn_local(accept(current.clone(), listener, alive.clone()));
         }
         drop(alive);
-        let mut draining = shared.draining.clone();
-        // An error means that the one who would ask is gone: the same as being asked.
-        let _ = draining.wait_for(|draining| *draining).await;
+        loop {
+            tokio::select! {
+                biased;
+                // An error means that the one who would ask is gone: the same as being asked.
+                _ = draining.wait_for(|draining| *draining) => break,
+                Ok(()) = shared.changed() => current.change(shared.borrow_and_update().clone()),
+            }
+        }
+        let worker = current.get();
         worker.closing.set(true);
-        let deadline = Instant::now() + shared.config.drain;
+        let deadline = Instant::now() + worker.shared.config.drain;
         Ok(match timeout_at(deadline, all_gone.recv()).await {
             Ok(_) => Drained::Clean,
             Err(_) => Drained::Cut,
@@ -113,24 +156,26 @@ pub fn run(shared: Arc<Shared>, listeners: Vec<StdListener>) -> io::Result<Drain
     })
 }
 
-async fn reap(pool: Rc<Pool>) {
+/// Closes idle connections in time, for as long as anybody has the pool.
+async fn reap(pool: Weak<Pool>) {
     let mut ticks = interval(REAP_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        let Some(pool) = pool.upgrade() else { return };
         pool.reap();
     }
 }
 
 /// Accepts connections until the proxy goes down.
-async fn accept(worker: Rc<Worker>, listener: TcpListener, alive: mpsc::Sender<Infallible>) {
-    let mut draining = worker.shared.draining.clone();
+async fn accept(current: Rc<Current>, listener: TcpListener, alive: mpsc::Sender<Infallible>) {
+    let mut draining = current.get().shared.draining.clone();
     loop {
         tokio::select! {
             biased;
             _ = draining.wait_for(|draining| *draining) => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => spawn(&worker, stream, peer, &alive),
+                Ok((stream, peer)) => spawn(&current, stream, peer, &alive),
                 Err(error) => survive(&error).await,
             },
         }
@@ -141,14 +186,14 @@ async fn accept(worker: Rc<Worker>, listener: TcpListener, alive: mpsc::Sender<I
     while let Poll::Ready(Ok((stream, peer))) =
         std::future::poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
     {
-        spawn(&worker, stream, peer, &alive);
+        spawn(&current, stream, peer, &alive);
     }
 }
 
-fn spawn(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr, alive: &mpsc::Sender<Infallible>) {
-    let (worker, alive) = (worker.clone(), alive.clone());
+fn spawn(current: &Rc<Current>, stream: TcpStream, peer: SocketAddr, alive: &mpsc::Sender<Infallible>) {
+    let (current, alive) = (current.clone(), alive.clone());
     tokio::task::spawn_local(async move {
-        connection::serve(worker, stream, peer.ip()).await;
+        connection::serve(current, stream, peer.ip()).await;
         drop(alive);
     });
 }

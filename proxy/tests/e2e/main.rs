@@ -11,6 +11,7 @@ mod limits;
 mod metrics;
 mod nginx;
 mod process;
+mod reload;
 mod retry;
 mod routes;
 mod support;

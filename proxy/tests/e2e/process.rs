@@ -29,15 +29,15 @@ impl Running {
     fn start(args: &[&str]) -> Self {
         let mut child = program().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it ended before it listened");
-            if let Some((_, rest)) = line.split_once("listening address=") {
-                break rest.split_whitespace().next().unwrap().parse().unwrap();
-            }
-        };
+        let line = line_with(&mut log, "listening address=");
+        let (_, rest) = line.split_once("address=").unwrap();
+        let address = rest.split_whitespace().next().unwrap().parse().unwrap();
         Self { child, address, log }
+    }
+
+    /// The next message with this part.
+    fn told(&mut self, part: &str) -> String {
+        line_with(&mut self.log, part)
     }
 
     fn signal(&self, name: &str) {
@@ -51,6 +51,16 @@ impl Running {
         let mut rest = String::new();
         self.log.read_to_string(&mut rest).unwrap();
         (code, rest)
+    }
+}
+
+fn line_with(log: &mut impl BufRead, part: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it ended without a word of {part:?}");
+        if line.contains(part) {
+            return line;
+        }
     }
 }
 
@@ -104,6 +114,41 @@ fn a_second_signal_stops_at_once() {
     running.signal("TERM");
     let (code, log) = running.end();
     assert_eq!(code, 1, "{log}");
+}
+
+#[test]
+fn sighup_reloads_and_a_bad_configuration_is_refused() {
+    let old = Origin::new(|_| Reply::Send(ok("old")));
+    let new = Origin::new(|_| Reply::Send(ok("new")));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("proxy.toml");
+    let write = |origin: &Origin, more: &str| {
+        let text = format!("listen = ['127.0.0.1:0']\norigins = ['{}']\n{more}", origin.url());
+        std::fs::write(&path, text).unwrap();
+    };
+    write(&old, "");
+    let mut running = Running::start(&["--config", path.to_str().unwrap(), "--admin", "127.0.0.1:0"]);
+    let mut client = Client::connect(running.address);
+    let mut ask = || client.send(raw("GET", "/", &[], "")).answer().text();
+    assert_eq!(ask(), "old");
+
+    write(&new, "colour = 1");
+    running.signal("HUP");
+    let line = running.told("configuration refused; the old one stays");
+    assert!(line.contains("proxy.toml:3:1: unknown field `colour`"), "{line}");
+    write(&new, "workers = 7");
+    running.signal("HUP");
+    running.told("workers cannot be changed by a reload");
+    assert_eq!(ask(), "old");
+
+    write(&new, "");
+    running.signal("HUP");
+    running.told("configuration reloaded changed=\"origins\"");
+    eventually("the new origin is asked", || ask() == "new");
+    running.signal("HUP");
+    running.told("nothing has changed");
+    running.signal("TERM");
+    assert_eq!(running.end().0, 0);
 }
 
 #[test]

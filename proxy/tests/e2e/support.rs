@@ -1,12 +1,14 @@
 //! What the tests play with: an origin that does as told, a proxy, a client that shows every byte.
 
 mod client;
+mod load;
 mod origin;
 mod proxy;
 
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Answer, Client, exchange, get, raw};
+pub(crate) use load::Load;
 pub(crate) use origin::{Origin, Reply, ok};
 pub(crate) use proxy::{Proxy, Settings};
 

@@ -6,6 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use hosp_proxy::config::{AdminAddr, Config, file, resolve::resolve};
+use hosp_proxy::reload::{ReloadError, Reloader};
 use hosp_proxy::server::{Drainer, Server};
 use hosp_proxy::shared::Shared;
 use hosp_proxy::worker::Drained;
@@ -27,6 +28,7 @@ pub(crate) struct Proxy {
     pub(crate) admin: SocketAddr,
     pub(crate) shared: Arc<Shared>,
     pub(crate) drainer: Drainer,
+    reloader: Reloader,
     thread: Option<JoinHandle<Drained>>,
 }
 
@@ -42,12 +44,19 @@ impl Proxy {
                 let AdminAddr::Tcp(admin) = *server.admin() else {
                     panic!("the admin interface is on TCP here")
                 };
-                tell.send((server.listening()[0], admin, server.shared().clone(), server.drainer())).unwrap();
+                tell.send((
+                    server.listening()[0],
+                    admin,
+                    server.shared(),
+                    server.drainer(),
+                    server.reloader(),
+                ))
+                .unwrap();
                 server.wait().await.unwrap()
             })
         });
-        let (address, admin, shared, drainer) = started.recv().unwrap();
-        Self { address, admin, shared, drainer, thread: Some(thread) }
+        let (address, admin, shared, drainer, reloader) = started.recv().unwrap();
+        Self { address, admin, shared, drainer, reloader, thread: Some(thread) }
     }
 
     /// The body of one page of the admin interface.
@@ -60,6 +69,11 @@ impl Proxy {
         let text = self.admin("/metrics").text();
         let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
         value.map_or(0, |v| v.parse().unwrap())
+    }
+
+    /// Gives it the configuration that a file with this text makes; the sections that changed.
+    pub(crate) fn reload(&self, file: &str) -> Result<Vec<&'static str>, ReloadError> {
+        self.reloader.reload(config(&[], Settings { file, ..Settings::default() }))
     }
 
     /// Drains, and says how that went.
