@@ -27,12 +27,24 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until the task is dropped. Must run within a local task set.
-pub async fn serve(listener: AdminListener, shared: watch::Receiver<Arc<Shared>>) {
+/// Serves until the task is dropped, or `left` to a successor. Must run within a local task set.
+pub async fn serve(
+    listener: AdminListener,
+    shared: watch::Receiver<Arc<Shared>>,
+    mut left: watch::Receiver<bool>,
+) {
     loop {
-        let accepted = match &listener {
-            AdminListener::Tcp(tcp) => tcp.accept().await.map(|(stream, _)| spawn(stream, shared.clone())),
-            AdminListener::Unix(unix) => unix.accept().await.map(|stream| spawn(stream, shared.clone())),
+        let accept = async {
+            match &listener {
+                AdminListener::Tcp(tcp) => {
+                    tcp.accept().await.map(|(stream, _)| spawn(stream, shared.clone()))
+                }
+                AdminListener::Unix(unix) => unix.accept().await.map(|stream| spawn(stream, shared.clone())),
+            }
+        };
+        let accepted = tokio::select! {
+            accepted = accept => accepted,
+            Ok(_) = left.wait_for(|left| *left) => return listener.leave(),
         };
         if let Err(error) = accepted {
             tracing::warn!(%error, "the admin interface cannot accept a connection; trying again shortly");

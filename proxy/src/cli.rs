@@ -88,6 +88,9 @@ pub struct Flags {
     /// Write one line of JSON per request to standard output.
     #[arg(long)]
     pub access_log: bool,
+    /// Take over the sockets on standard input: how a running hosp-proxy starts its successor.
+    #[arg(long, hide = true)]
+    pub take_over: bool,
     /// Form of the messages on standard error [default: text].
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,

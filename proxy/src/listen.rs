@@ -46,9 +46,19 @@ impl ListenError {
     }
 }
 
-/// `workers` sockets that all listen on `address`. Port 0 is replaced by a free one, the same for all.
-pub fn bind(address: SocketAddr, workers: NonZeroUsize) -> Result<Vec<TcpListener>, ListenError> {
+/// At least `workers` sockets that all listen on `address`, `inherited` ones first. Port 0 is replaced by a free one, the
+/// same for all. There may be more than `workers`: clients already wait at those that a predecessor opened.
+pub fn bind(
+    address: SocketAddr,
+    workers: NonZeroUsize,
+    inherited: Vec<TcpListener>,
+) -> Result<Vec<TcpListener>, ListenError> {
     let failed = |source| ListenError::new(address, source);
+    if let Some(first) = inherited.first() {
+        let address = first.local_addr().map_err(failed)?;
+        let others = (inherited.len()..workers.get()).map(|_| listening(address).map_err(failed));
+        return inherited.into_iter().map(Ok).chain(others).collect();
+    }
     // With SO_REUSEPORT a second hosp-proxy of the same user would silently get half of the connections. A
     // socket without it tells whether anybody listens there.
     drop(socket(address, false).map_err(failed)?);
@@ -82,7 +92,7 @@ mod tests {
 
     #[test]
     fn all_workers_share_one_port() {
-        let sockets = bind("127.0.0.1:0".parse().unwrap(), TWO).unwrap();
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), TWO, Vec::new()).unwrap();
         let ports: Vec<_> = sockets.iter().map(|s| s.local_addr().unwrap().port()).collect();
         assert_eq!(ports.len(), 2);
         assert!(ports[0] != 0 && ports[0] == ports[1]);
@@ -90,13 +100,31 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_noticed_even_when_its_owner_would_share_it() {
-        let sockets = bind("127.0.0.1:0".parse().unwrap(), TWO).unwrap();
+        let sockets = bind("127.0.0.1:0".parse().unwrap(), TWO, Vec::new()).unwrap();
         let address = sockets[0].local_addr().unwrap();
-        assert!(matches!(bind(address, TWO), Err(ListenError::InUse(a)) if a == address));
+        assert!(matches!(bind(address, TWO, Vec::new()), Err(ListenError::InUse(a)) if a == address));
+    }
+
+    #[test]
+    fn what_is_inherited_is_kept_and_completed() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let inherited = bind(any, TWO, Vec::new()).unwrap();
+        let address = inherited[0].local_addr().unwrap();
+        let copies = || inherited.iter().map(|l| l.try_clone().unwrap()).collect();
+        let check = |workers: usize, expect: usize| {
+            let sockets = bind(any, NonZeroUsize::new(workers).unwrap(), copies()).unwrap();
+            assert!(sockets.iter().all(|l| l.local_addr().unwrap() == address));
+            assert_eq!(sockets.len(), expect);
+        };
+        check(3, 3);
+        check(1, 2);
     }
 
     #[test]
     fn a_foreign_address_is_told_from_one_in_use() {
-        assert!(matches!(bind("192.0.2.1:0".parse().unwrap(), TWO), Err(ListenError::NotHere(_))));
+        assert!(matches!(
+            bind("192.0.2.1:0".parse().unwrap(), TWO, Vec::new()),
+            Err(ListenError::NotHere(_))
+        ));
     }
 }

@@ -1,7 +1,7 @@
 //! The whole proxy: starts the workers and the admin interface, and ends them in order.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -10,6 +10,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::admin::{self, socket::AdminError, socket::AdminListener};
 use crate::config::{AdminAddr, Config};
+use crate::handover::Inherited;
+use crate::handover::doors::Doors;
+use crate::handover::give::Sockets;
 use crate::listen::{self, ListenError};
 use crate::reload::Reloader;
 use crate::shared::Shared;
@@ -24,6 +27,9 @@ pub enum ServerError {
     /// The admin interface cannot listen.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// A listening socket cannot be used.
+    #[error("cannot use a listening socket: {0}")]
+    Sockets(#[source] io::Error),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
@@ -37,12 +43,16 @@ pub enum ServerError {
 
 /// Ends a proxy.
 #[derive(Clone, Debug)]
-pub struct Drainer(watch::Sender<bool>);
+pub struct Drainer {
+    drain: watch::Sender<bool>,
+    doors: Doors,
+}
 
 impl Drainer {
     /// Stops accepting connections and lets what is under way finish, within the configured time.
     pub fn drain(&self) {
-        self.0.send_replace(true);
+        self.doors.close();
+        self.drain.send_replace(true);
     }
 }
 
@@ -52,21 +62,40 @@ pub struct Server {
     shared: watch::Sender<Arc<Shared>>,
     listening: Vec<SocketAddr>,
     admin: AdminAddr,
+    took_admin: bool,
     drainer: Drainer,
     workers: usize,
     ended: mpsc::Receiver<Result<Drained, ServerError>>,
 }
 
 impl Server {
-    /// Starts the proxy. The admin interface runs on the calling thread's local task set.
-    pub async fn start(config: Config) -> Result<Self, ServerError> {
+    /// Starts the proxy, on the sockets that it has `inherited` where they are those that `config` asks for. The admin
+    /// interface runs on the calling thread's local task set.
+    pub async fn start(config: Config, mut inherited: Inherited) -> Result<Self, ServerError> {
         let (drain, draining) = watch::channel(false);
         let listening = config
             .listen
             .iter()
-            .map(|address| listen::bind(*address, config.workers))
+            .map(|address| listen::bind(*address, config.workers, inherited.claim(*address)))
             .collect::<Result<Vec<_>, _>>()?;
-        let admin_listener = AdminListener::bind(&config.admin).await?;
+        let adopted = match inherited.claim_admin() {
+            Some(socket) => AdminListener::adopt(&config.admin, socket).map_err(ServerError::Sockets)?,
+            None => None,
+        };
+        let took_admin = adopted.is_some();
+        let admin_listener = match adopted {
+            Some(adopted) => adopted,
+            None => AdminListener::bind(&config.admin).await?,
+        };
+        let doors = Doors::new(Sockets {
+            listeners: listening
+                .iter()
+                .flatten()
+                .map(TcpListener::try_clone)
+                .collect::<io::Result<_>>()
+                .map_err(ServerError::Sockets)?,
+            admin: Some(admin_listener.copy().map_err(ServerError::Sockets)?),
+        });
         let admin = admin_listener.address().map_err(ServerError::Worker)?;
         let addresses = listening
             .iter()
@@ -76,7 +105,7 @@ impl Server {
         let workers = config.workers;
         let shared = Shared::new(config, draining).map_err(ServerError::Thread)?;
         let (shared, current) = watch::channel(Arc::new(shared));
-        tokio::task::spawn_local(admin::serve(admin_listener, current.clone()));
+        tokio::task::spawn_local(admin::serve(admin_listener, current.clone(), doors.admin_left()));
 
         let (ending, ended) = mpsc::channel(workers.get());
         let workers = by_worker(listening, workers)
@@ -92,7 +121,8 @@ impl Server {
             .collect::<Result<Vec<_>, _>>()
             .map_err(ServerError::Thread)?
             .len();
-        Ok(Self { shared, listening: addresses, admin, drainer: Drainer(drain), workers, ended })
+        let drainer = Drainer { drain, doors };
+        Ok(Self { shared, listening: addresses, admin, took_admin, drainer, workers, ended })
     }
 
     /// The addresses that clients are accepted on, with the ports that were found for port 0.
@@ -113,6 +143,16 @@ impl Server {
     /// A handle that can give the proxy a new configuration while somebody waits for it.
     pub fn reloader(&self) -> Reloader {
         Reloader(self.shared.clone())
+    }
+
+    /// Whether the admin interface's socket is an inherited one.
+    pub fn took_admin(&self) -> bool {
+        self.took_admin
+    }
+
+    /// The sockets for a successor.
+    pub fn doors(&self) -> Doors {
+        self.drainer.doors.clone()
     }
 
     /// A handle that can end the proxy while somebody waits for it.
@@ -157,14 +197,11 @@ fn report(
 }
 
 /// Regroups sockets from one list per address to one list per worker.
-fn by_worker(
-    by_address: Vec<Vec<std::net::TcpListener>>,
-    workers: NonZeroUsize,
-) -> Vec<Vec<std::net::TcpListener>> {
+fn by_worker(by_address: Vec<Vec<TcpListener>>, workers: NonZeroUsize) -> Vec<Vec<TcpListener>> {
     let mut groups: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
     for sockets in by_address {
-        for (group, socket) in groups.iter_mut().zip(sockets) {
-            group.push(socket);
+        for (at, socket) in sockets.into_iter().enumerate() {
+            groups[at % workers].push(socket);
         }
     }
     groups

@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
@@ -66,8 +68,8 @@ pub enum AdminListener {
 pub struct UnixSocket {
     listener: UnixListener,
     path: PathBuf,
-    /// Device and inode: a successor may have put its own socket there meanwhile.
-    file: (u64, u64),
+    /// Device and inode: a successor may have put its own socket there meanwhile. `None` when one has taken this over.
+    file: Option<(u64, u64)>,
 }
 
 impl UnixSocket {
@@ -79,7 +81,7 @@ impl UnixSocket {
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        if fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.file)
+        if fs::symlink_metadata(&self.path).is_ok_and(|m| Some((m.dev(), m.ino())) == self.file)
             && let Err(error) = fs::remove_file(&self.path)
         {
             tracing::debug!(%error, path = %self.path.display(), "the admin socket's file stays behind");
@@ -102,6 +104,45 @@ impl AdminListener {
         }
     }
 
+    /// Listens on a socket that a predecessor left, if that is at `address`. Must run within a runtime.
+    pub fn adopt(address: &AdminAddr, socket: OwnedFd) -> io::Result<Option<Self>> {
+        Ok(match address {
+            AdminAddr::Unix(path) => {
+                let listener = StdUnixListener::from(socket);
+                if listener.local_addr()?.as_pathname() != Some(path) {
+                    return Ok(None);
+                }
+                // Without its file nobody finds it.
+                let Ok(file) = file(path) else { return Ok(None) };
+                let listener = UnixListener::from_std(listener)?;
+                Some(Self::Unix(UnixSocket { listener, path: path.clone(), file: Some(file) }))
+            }
+            AdminAddr::Tcp(address) => {
+                let listener = StdTcpListener::from(socket);
+                // Of a Unix socket there is no such address.
+                let same = listener.local_addr().is_ok_and(|bound| {
+                    bound.ip() == address.ip() && (address.port() == 0 || bound.port() == address.port())
+                });
+                if same { Some(Self::Tcp(TcpListener::from_std(listener)?)) } else { None }
+            }
+        })
+    }
+
+    /// A further handle to the socket.
+    pub fn copy(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(tcp) => tcp.as_fd().try_clone_to_owned(),
+            Self::Unix(unix) => unix.listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// Stops to listen, and leaves the socket's file to a successor.
+    pub fn leave(self) {
+        if let Self::Unix(mut unix) = self {
+            unix.file = None;
+        }
+    }
+
     /// The address, with the port that was found for port 0.
     pub fn address(&self) -> io::Result<AdminAddr> {
         Ok(match self {
@@ -120,8 +161,11 @@ async fn bind_unix(path: &Path) -> Result<UnixSocket, AdminError> {
     let failed = |source| AdminError::Socket { path: path.to_owned(), source };
     let listener = UnixListener::bind(path).map_err(failed)?;
     fs::set_permissions(path, fs::Permissions::from_mode(MODE)).map_err(failed)?;
-    let metadata = fs::symlink_metadata(path).map_err(failed)?;
-    Ok(UnixSocket { listener, path: path.to_owned(), file: (metadata.dev(), metadata.ino()) })
+    Ok(UnixSocket { listener, path: path.to_owned(), file: Some(file(path).map_err(failed)?) })
+}
+
+fn file(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Takes away a socket file on which nobody listens any more.
@@ -160,6 +204,26 @@ mod tests {
         assert!(matches!(AdminListener::bind(&address).await, Err(AdminError::InUse(_))));
         drop(live);
         assert!(!path.exists(), "the file goes with its owner");
+    }
+
+    #[tokio::test]
+    async fn an_adopted_socket_serves_its_address_and_its_file_outlives_the_predecessor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("proxy.sock");
+        let address = AdminAddr::Unix(path.clone());
+        let old = AdminListener::bind(&address).await.unwrap();
+        let elsewhere = AdminAddr::Unix(folder.path().join("other.sock"));
+        let tcp = AdminAddr::Tcp("127.0.0.1:0".parse().unwrap());
+        for other in [elsewhere, tcp] {
+            assert!(AdminListener::adopt(&other, old.copy().unwrap()).unwrap().is_none(), "{other}");
+        }
+        let new = AdminListener::adopt(&address, old.copy().unwrap()).unwrap().unwrap();
+        old.leave();
+        let _client = UnixStream::connect(&path).await.unwrap();
+        let AdminListener::Unix(unix) = &new else { panic!("{new:?}") };
+        unix.accept().await.unwrap();
+        drop(new);
+        assert!(!path.exists(), "the file goes with its last owner");
     }
 
     #[tokio::test]

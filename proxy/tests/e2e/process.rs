@@ -1,74 +1,15 @@
 //! The program itself: signals, exit statuses and messages.
 
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::Read;
+use std::net::TcpListener;
+use std::process::Output;
 
-use crate::support::{Client, Origin, Reply, eventually, ok, raw};
-
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hosp-proxy"));
-    command.env_remove("RUST_LOG").env("NO_COLOR", "1");
-    command
-}
+use crate::support::{Client, Origin, Reply, Running, eventually, ok, program, raw};
 
 fn output(args: &[&str]) -> (i32, String) {
     let Output { status, stdout, stderr } = program().args(args).output().unwrap();
     let text = [stdout, stderr].concat();
     (status.code().unwrap(), String::from_utf8(text).unwrap())
-}
-
-/// A running program, killed when the test ends before it does.
-struct Running {
-    child: Child,
-    address: SocketAddr,
-    log: BufReader<std::process::ChildStderr>,
-}
-
-impl Running {
-    fn start(args: &[&str]) -> Self {
-        let mut child = program().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let line = line_with(&mut log, "listening address=");
-        let (_, rest) = line.split_once("address=").unwrap();
-        let address = rest.split_whitespace().next().unwrap().parse().unwrap();
-        Self { child, address, log }
-    }
-
-    /// The next message with this part.
-    fn told(&mut self, part: &str) -> String {
-        line_with(&mut self.log, part)
-    }
-
-    fn signal(&self, name: &str) {
-        let status =
-            Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
-    }
-
-    fn end(mut self) -> (i32, String) {
-        let code = self.child.wait().unwrap().code().unwrap();
-        let mut rest = String::new();
-        self.log.read_to_string(&mut rest).unwrap();
-        (code, rest)
-    }
-}
-
-fn line_with(log: &mut impl BufRead, part: &str) -> String {
-    loop {
-        let mut line = String::new();
-        assert!(log.read_line(&mut line).unwrap() > 0, "it ended without a word of {part:?}");
-        if line.contains(part) {
-            return line;
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]
@@ -146,7 +87,7 @@ fn sighup_reloads_and_a_bad_configuration_is_refused() {
     running.told("configuration reloaded changed=\"origins\"");
     eventually("the new origin is asked", || ask() == "new");
     running.signal("HUP");
-    running.told("nothing has changed");
+    running.told("configuration reloaded changed=\"nothing\"");
     running.signal("TERM");
     assert_eq!(running.end().0, 0);
 }

@@ -6,6 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
 use hosp_proxy::config::{AdminAddr, Config, file, resolve::resolve};
+use hosp_proxy::handover::Inherited;
 use hosp_proxy::reload::{ReloadError, Reloader};
 use hosp_proxy::server::{Drainer, Server};
 use hosp_proxy::shared::Shared;
@@ -40,7 +41,7 @@ impl Proxy {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::LocalRuntime::new().unwrap();
             runtime.block_on(async {
-                let server = Server::start(config).await.unwrap();
+                let server = Server::start(config, Inherited::default()).await.unwrap();
                 let AdminAddr::Tcp(admin) = *server.admin() else {
                     panic!("the admin interface is on TCP here")
                 };
