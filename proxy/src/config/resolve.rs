@@ -144,6 +144,24 @@ mod tests {
     }
 
     #[test]
+    fn the_sample_shows_the_defaults_and_its_route_is_a_route() {
+        let sample = include_str!("../../../deploy/proxy.toml");
+        let by_sample = resolve(&Flags::default(), file(sample)).unwrap();
+        let by_default = resolve(
+            &flags("--listen 0.0.0.0:80 --origin http://hosp.internal:80 --admin unix:/run/hosp/proxy.sock"),
+            file(""),
+        );
+        assert_eq!(Ok(&by_sample), by_default.as_ref());
+
+        let at = sample.find("# [[routes]]").unwrap();
+        let route = sample[at..].lines().take_while(|line| line.starts_with('#'));
+        let route: String = route.map(|line| format!("{}\n", line.trim_start_matches("# "))).collect();
+        let routes = file(&route).routes;
+        assert_eq!(routes.len(), 1);
+        assert!(!format!("{routes:?}").contains("None"), "a key is missing: {routes:?}");
+    }
+
+    #[test]
     fn what_no_default_can_give_is_asked_for() {
         assert_eq!(resolve(&flags("--origin http://a"), file("")), Err(Missing::Listen));
         assert_eq!(resolve(&flags("--listen 127.0.0.1:2"), file("")), Err(Missing::Origin));
