@@ -8,6 +8,7 @@ use hosp_proxy::cache::Cache;
 use hosp_proxy::cli::Flags;
 use hosp_proxy::config::file::{FileError, parse};
 use hosp_proxy::config::resolve::resolve;
+use http::Method;
 
 /// Longest duration that a file may give.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -31,6 +32,12 @@ pub(crate) fn check(bytes: &[u8]) {
     };
     let config = resolve(&flags, file).expect("the flags give what a file may lack");
     assert!((1..=20).contains(&config.retry.tries));
+    for (method, path) in [(Method::GET, "/"), (Method::POST, "/patients/1/notes"), (Method::OPTIONS, "*")] {
+        let policy = config.routes.resolve(&method, path);
+        assert!((1..=20).contains(&policy.tries));
+        assert!(!policy.deadline.is_zero() && policy.deadline <= DAY);
+        assert!(policy.hedge.is_none_or(|hedge| (0.5..1.0).contains(&hedge.quantile)));
+    }
     assert!((0.0..=1.0).contains(&config.retry.budget.ratio));
     assert!(!config.deadline.is_zero() && config.deadline <= DAY && config.drain <= DAY);
     assert!((8 << 10..=1 << 20).contains(&config.limits.head));

@@ -91,6 +91,7 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn paths_are_told_apart() {
@@ -135,5 +136,27 @@ mod tests {
         check("/a/*/b", "segment \"*\"");
         check("/a*", "segment \"a*\"");
         check("/*/*", "segment \"*\"");
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_that_fills_the_gaps_matches_and_one_segment_less_does_not(
+            segments in proptest::collection::vec(("[a-z]{1,4}", any::<bool>()), 2..6)
+        ) {
+            let join = |parts: Vec<String>| format!("/{}", parts.join("/"));
+            let gap = |(text, gap): &(String, bool)| if *gap { format!("{{{text}}}") } else { text.clone() };
+            let pattern = Pattern::try_from(join(segments.iter().map(gap).collect())).unwrap();
+            let path = |count: usize| join(segments[..count].iter().map(|(text, _)| text.clone()).collect());
+            prop_assert!(pattern.matches(&path(segments.len())));
+            prop_assert!(!pattern.matches(&path(segments.len() - 1)));
+            prop_assert!(!pattern.matches(&(path(segments.len()) + "/more")));
+        }
+
+        #[test]
+        fn no_text_makes_patterns_panic(text in ".{0,30}", path in ".{0,30}") {
+            if let Ok(pattern) = Pattern::try_from(text) {
+                let _ = pattern.matches(&path);
+            }
+        }
     }
 }

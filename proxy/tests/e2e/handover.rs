@@ -2,10 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 
-use crate::support::{Client, Load, Origin, Reply, Running, eventually, is_alive, ok, raw};
+use crate::support::{
+    Client, Load, Origin, PATIENCE, PROGRAM, Reply, Running, eventually, get, is_alive, ok, program,
+    program_at, raw,
+};
 
 /// The answer of the admin interface to one GET.
 fn admin(socket: &Path, page: &str) -> String {
@@ -99,8 +102,52 @@ fn a_successor_that_cannot_start_changes_nothing() {
 }
 
 #[test]
+fn the_program_that_lies_at_the_path_now_takes_over() {
+    let origin = Origin::new(|_| Reply::Send(ok("fine")));
+    let folder = tempfile::tempdir().unwrap();
+    let (path, link) = (folder.path().join("version-1"), folder.path().join("hosp-proxy"));
+    std::fs::copy(PROGRAM, &path).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let args = ["--listen", "127.0.0.1:0", "--origin", &origin.url(), "--admin", "127.0.0.1:0"];
+    let mut running = Running::spawn(program_at(&link).args(args));
+    let runs = |pid: u32| std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    assert_eq!(runs(running.pid()), path);
+
+    // An upgrade as package managers do it: another file takes the name.
+    let next = folder.path().join("version-2");
+    std::fs::rename(&path, &next).unwrap();
+    std::os::unix::fs::symlink(&next, folder.path().join("new")).unwrap();
+    std::fs::rename(folder.path().join("new"), &link).unwrap();
+    running.replace();
+    assert_eq!(runs(running.pid()), next);
+    running.replace();
+    assert_eq!(get(running.address, "/", &[]).text(), "fine");
+}
+
+#[test]
+fn systemd_is_told_which_process_is_the_main_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let systemd = UnixDatagram::bind(&path).unwrap();
+    systemd.set_read_timeout(Some(PATIENCE)).unwrap();
+    let told = || {
+        let mut buffer = [0; 256];
+        let length = systemd.recv(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let args = ["--listen", "127.0.0.1:0", "--origin", "http://127.0.0.1:1", "--admin", "127.0.0.1:0"];
+    let mut running = Running::spawn(program().args(args).env("NOTIFY_SOCKET", &path));
+    assert_eq!(told(), format!("READY=1\nMAINPID={}\n", running.pid()));
+    let old = running.replace();
+    assert_eq!(told(), format!("READY=1\nMAINPID={}\n", running.pid()));
+    eventually("the old process ends", || !is_alive(old));
+    running.signal("TERM");
+    assert_eq!(told(), "STOPPING=1\n", "the old process has said nothing of the kind");
+}
+
+#[test]
 fn what_is_no_socket_is_not_taken_over() {
-    let output = crate::support::program()
+    let output = program()
         .args(["--take-over", "--listen", "127.0.0.1:0", "--origin", "http://a", "--admin", "127.0.0.1:0"])
         .stdin(std::process::Stdio::null())
         .output()

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(crate) use client::{Answer, Client, exchange, get, raw};
 pub(crate) use load::Load;
 pub(crate) use origin::{Origin, Reply, ok};
-pub(crate) use program::{Running, is_alive, program};
+pub(crate) use program::{PROGRAM, Running, is_alive, program, program_at};
 pub(crate) use proxy::{Proxy, Settings};
 
 /// How long anything may take before a test gives up on it: generous, since nothing waits for it but failures.

@@ -1,11 +1,19 @@
 //! The program itself, as a process of its own.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
+/// The file that was built.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_hosp-proxy");
+
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hosp-proxy"));
+    program_at(PROGRAM)
+}
+
+pub(crate) fn program_at(path: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(path);
     command.env_remove("RUST_LOG").env("NO_COLOR", "1");
     command
 }
@@ -21,7 +29,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = program().args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn(program().args(args))
+    }
+
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap());
         let line = line_with(&mut log, "listening address=");
         let (_, rest) = line.split_once("address=").unwrap();
