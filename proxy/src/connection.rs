@@ -126,7 +126,8 @@ pub async fn serve(current: Rc<Current>, stream: TcpStream, peer: IpAddr) {
         if draining.wait_for(|draining| *draining).await.is_err() {
             std::future::pending::<()>().await;
         }
-        sleep(last_call).await;
+        // Boxed, since most connections never come here, and all have to keep room for what they may wait for.
+        Box::pin(sleep(last_call)).await;
     });
     let (mut told, mut waiting) = (false, false);
     metrics.connections.inc();

@@ -78,8 +78,9 @@ fn changed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("origins", old.origins == *origins),
         ("deadline", old.deadline == *deadline),
         ("drain", old.drain == *drain),
-        ("retry", old.retry == *retry),
-        ("routes", old.routes == *routes),
+        // What general settings say of hedging is kept with the routes only.
+        ("retry", old.retry == *retry && old.routes.general().hedge == routes.general().hedge),
+        ("routes", old.routes.rules().eq(routes.rules())),
         ("cache", old.cache == *cache),
         ("pool", old.pool == *pool),
         ("limits", old.limits == *limits),
@@ -126,7 +127,8 @@ mod tests {
             }
         };
         check(OLD, Ok(&[]));
-        check(&format!("{OLD}deadline = '9s'"), Ok(&["deadline", "routes"]));
+        check(&format!("{OLD}deadline = '9s'"), Ok(&["deadline"]));
+        check(&format!("{OLD}[retry]\nhedge = 'off'"), Ok(&["retry"]));
         check(&format!("{OLD}[[routes]]\nmatch = '/'\ntries = 1"), Ok(&["routes"]));
         check(&format!("{OLD}[pool]\nidle = 1\n[log]\naccess = true"), Ok(&["pool", "log"]));
         let other = OLD.replace("workers = 2", "workers = 3").replace("127.0.0.1:0", "127.0.0.1:1");

@@ -9,7 +9,7 @@ use super::{Client, raw};
 
 /// How clients treat their connections.
 #[derive(Clone, Copy)]
-pub(crate) enum Reuse {
+enum Reuse {
     /// One connection until the server says that it closes it.
     KeepAlive,
     /// A new connection for each request.
