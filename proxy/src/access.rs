@@ -3,6 +3,8 @@
 //! A worker never waits for it: lines that find the queue full are dropped and counted. Paths are logged
 //! without their query, and no header is logged but the request's id.
 
+mod batch;
+
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::metrics::Metrics;
+use batch::Batch;
 
 /// Lines that may wait to be written.
 const QUEUE: usize = 4096;
@@ -89,13 +92,15 @@ impl AccessLog {
 
 /// Writes lines as they come, and flushes whenever none is waiting. Ends when the reader is gone, or every handle.
 fn write_all(messages: &Receiver<Message>, out: impl Write) {
-    let mut out = std::io::BufWriter::new(out);
+    let mut out = Batch::new(out);
     while let Ok(first) = messages.recv() {
         let waiting = std::iter::once(first).chain(std::iter::from_fn(|| messages.try_recv().ok()));
         let mut told = Vec::new();
         for message in waiting {
             match message {
-                Message::Line(line) if write_line(&mut out, &line).is_err() => return,
+                Message::Line(line) if out.line(|out| Ok(serde_json::to_writer(out, &line)?)).is_err() => {
+                    return;
+                }
                 Message::Line(_) => {}
                 Message::Flush(done) => told.push(done),
             }
@@ -108,11 +113,6 @@ fn write_all(messages: &Receiver<Message>, out: impl Write) {
             let _ = done.send(());
         }
     }
-}
-
-fn write_line(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
-    serde_json::to_writer(&mut *out, line)?;
-    out.write_all(b"\n")
 }
 
 #[cfg(test)]

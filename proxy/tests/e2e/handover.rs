@@ -32,7 +32,13 @@ fn processes_that_replace_each_other_under_load_fail_no_request() {
         std::fs::write(&path, text).unwrap();
     };
     write(2);
-    let mut running = Running::start(&["--config", path.to_str().unwrap()]);
+    let mut running = Running::start(&["--config", path.to_str().unwrap(), "--access-log"]);
+    let mut stdout = running.child.stdout.take().unwrap();
+    let access_log = std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).unwrap();
+        text
+    });
     let load = Load::start(running.address);
     // Fewer sockets than there are, as many, and more.
     for workers in [1, 2, 4, 3] {
@@ -52,6 +58,11 @@ fn processes_that_replace_each_other_under_load_fail_no_request() {
     assert!(TcpStream::connect(running.address).is_err());
     assert!(!socket.exists(), "the admin socket's file goes with the last process");
     assert_eq!(running.end().0, 0, "what is under way is finished, and nothing is cut");
+    let access_log = access_log.join().unwrap();
+    assert_eq!(access_log.lines().count(), answered, "every request is logged, by whichever process");
+    for line in access_log.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
 }
 
 #[test]
