@@ -150,3 +150,53 @@ fn send(to: &UnixStream, sockets: &Sockets) -> io::Result<()> {
     send_sockets(to, Kind::Admin, &admin)?;
     say(to, Kind::End, 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn given_to(program: &str, arguments: &[&str]) -> Result<Successor, GiveError> {
+        let arguments = arguments.iter().map(OsString::from).collect();
+        let sockets = Sockets { listeners: vec![TcpListener::bind("127.0.0.1:0").unwrap()], admin: None };
+        give(&Invocation { program: program.into(), arguments }, sockets).await
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        let error = given_to("/nonexistent/hosp-proxy", &[]).await.unwrap_err();
+        assert!(error.to_string().starts_with("cannot start /nonexistent/hosp-proxy: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn how_a_process_ended_that_never_served_is_told() {
+        let error = given_to("sh", &["-c", "exit 78"]).await.unwrap_err();
+        assert!(matches!(error, GiveError::Ended(status) if status.code() == Some(78)), "{error}");
+        // Another program altogether, which answers on its standard input.
+        let error = given_to("sh", &["-c", "echo hello >&0"]).await.unwrap_err();
+        assert!(matches!(error, GiveError::Ended(_)), "{error}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_never_serves_is_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        let script = format!("echo $$ > {0}.new; mv {0}.new {0}; read never", file.display());
+        let arguments = ["-c", &script];
+        let giving = given_to("sh", &arguments);
+        // Time stands still while a thread is at work, and passes by itself once nothing is left but to wait.
+        let begun = tokio::task::spawn_blocking({
+            let file = file.clone();
+            move || {
+                let deadline = std::time::Instant::now() + Duration::from_secs(20);
+                while !file.exists() && std::time::Instant::now() < deadline {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+        });
+        let (result, begun) = tokio::join!(giving, begun);
+        begun.unwrap();
+        assert!(matches!(result, Err(GiveError::Late)), "{result:?}");
+        let pid = std::fs::read_to_string(file).unwrap();
+        assert!(!std::path::Path::new("/proc").join(pid.trim()).exists(), "it still runs");
+    }
+}

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::process::Output;
 
-use crate::support::{Client, Origin, Reply, Running, eventually, ok, program, raw};
+use crate::support::{Client, Origin, Reply, Running, eventually, get, ok, program, raw};
 
 fn output(args: &[&str]) -> (i32, String) {
     let Output { status, stdout, stderr } = program().args(args).output().unwrap();
@@ -69,6 +69,8 @@ fn sighup_reloads_and_a_bad_configuration_is_refused() {
     };
     write(&old, "");
     let mut running = Running::start(&["--config", path.to_str().unwrap(), "--admin", "127.0.0.1:0"]);
+    let admin = running.told("admin interface");
+    let admin = admin.trim().rsplit_once("admin=").unwrap().1.parse().unwrap();
     let mut client = Client::connect(running.address);
     let mut ask = || client.send(raw("GET", "/", &[], "")).answer().text();
     assert_eq!(ask(), "old");
@@ -88,6 +90,10 @@ fn sighup_reloads_and_a_bad_configuration_is_refused() {
     eventually("the new origin is asked", || ask() == "new");
     running.signal("HUP");
     running.told("configuration reloaded changed=\"nothing\"");
+    for line in ["{result=\"applied\"} 2", "{result=\"refused\"} 2"] {
+        let metrics = get(admin, "/metrics", &[]).text();
+        assert!(metrics.contains(&format!("hosp_proxy_reloads_total{line}\n")), "{metrics}");
+    }
     running.signal("TERM");
     assert_eq!(running.end().0, 0);
 }
