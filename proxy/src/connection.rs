@@ -60,7 +60,8 @@ impl Connection {
     }
 }
 
-/// A client connection through all configurations that come while it lasts.
+/// A client connection through all configurations that come while it lasts. What hyper was told at its beginning (the
+/// largest head) stays.
 struct Seat {
     current: Rc<Current>,
     connection: RefCell<Rc<Connection>>,

@@ -196,7 +196,8 @@ fn report(
     let _ = ended.blocking_send(outcome);
 }
 
-/// Regroups sockets from one list per address to one list per worker.
+/// Regroups sockets from one list per address to one list per worker. Where a predecessor had more workers, some get two
+/// sockets of an address, and with them more than their share of its connections.
 fn by_worker(by_address: Vec<Vec<TcpListener>>, workers: NonZeroUsize) -> Vec<Vec<TcpListener>> {
     let mut groups: Vec<Vec<_>> = (0..workers.get()).map(|_| Vec::new()).collect();
     for sockets in by_address {
