@@ -90,7 +90,11 @@ fn answer(method: &Method, path: &str, shared: &Shared) -> Response<Full<Bytes>>
                 shared.metrics.cache_bytes.set(cache.bytes() as i64);
                 shared.metrics.cache_entries.set(cache.len() as i64);
             }
-            content(StatusCode::OK, prometheus::TEXT_FORMAT, shared.metrics.text(&shared.endpoints))
+            content(
+                StatusCode::OK,
+                prometheus::TEXT_FORMAT,
+                shared.metrics.text(Some(&shared.origins.endpoints)),
+            )
         }
         "/v1/facts" => {
             let facts = serde_json::to_vec(&facts(shared)).expect("facts have string keys only");

@@ -1,164 +1,156 @@
-//! Which origin a try goes to: the one with the least under way, and another one than the tries before.
+//! Which endpoint a try goes to: of two drawn by lot, the one where less time is to be spent, among the lowest tier
+//! that is in good health, and another one than the tries before.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use prometheus::IntCounter;
-
-use crate::metrics::Metrics;
-use crate::origin::Origin;
-use crate::retry::Reason;
-
-/// How one try ended, as the `outcome` label tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AttemptOutcome {
-    /// An answer, by the first digit of its status.
-    Status(u16),
-    /// It failed before an answer.
-    Failed(Reason),
-    /// The client went away first, or its body was broken.
-    Cancelled,
-}
-
-impl AttemptOutcome {
-    const NAMES: [&str; 11] = [
-        "1xx",
-        "2xx",
-        "3xx",
-        "4xx",
-        "5xx",
-        "connect",
-        "reset",
-        "garbled",
-        "timeout",
-        "idle_race",
-        "cancelled",
-    ];
-
-    fn index(self) -> usize {
-        match self {
-            Self::Status(status) => usize::from(status / 100).clamp(1, 5) - 1,
-            Self::Failed(Reason::Connect) => 5,
-            Self::Failed(Reason::Reset) => 6,
-            Self::Failed(Reason::Garbled) => 7,
-            Self::Failed(Reason::Timeout) => 8,
-            Self::Failed(Reason::IdleRace) => 9,
-            // Statuses that are repeated count as answers.
-            Self::Failed(Reason::Status500 | Reason::Status502 | Reason::Status503 | Reason::Status504) => 4,
-            Self::Cancelled => 10,
-        }
-    }
-}
-
-/// One origin, as all workers see it.
-#[derive(Debug)]
-pub struct Endpoint {
-    /// Where it is.
-    pub origin: Origin,
-    name: String,
-    in_flight: AtomicU64,
-    attempts: [IntCounter; AttemptOutcome::NAMES.len()],
-}
-
-impl Endpoint {
-    /// An endpoint whose tries are counted in `metrics`.
-    pub fn new(origin: Origin, metrics: &Metrics) -> Self {
-        let name = origin.to_string();
-        let attempts = AttemptOutcome::NAMES
-            .map(|outcome| metrics.attempts.with_label_values(&[name.as_str(), outcome]));
-        Self { origin, name, in_flight: AtomicU64::new(0), attempts }
-    }
-
-    /// `http://host:port`.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Tries and answers under way.
-    pub fn in_flight(&self) -> u64 {
-        self.in_flight.load(Ordering::Relaxed)
-    }
-
-    /// Counts one try.
-    pub fn count(&self, outcome: AttemptOutcome) {
-        self.attempts[outcome.index()].inc();
-    }
-
-    /// Takes note of the beginning of a try; [`Endpoint::leave`] takes note of the end of its answer.
-    pub fn enter(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The opposite of [`Endpoint::enter`].
-    pub fn leave(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Tries so far, by outcome; those without any are left out.
-    pub fn attempts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        AttemptOutcome::NAMES
-            .into_iter()
-            .zip(&self.attempts)
-            .map(|(name, n)| (name, n.get()))
-            .filter(|(_, n)| *n > 0)
-    }
-}
-
-/// The origins that one request has tried, as positions in the list of all.
+/// The endpoints that one request has tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tried(u64);
 
 impl Tried {
-    /// Takes note of a try at `index`.
-    pub fn insert(&mut self, index: usize) {
-        self.0 |= Self::bit(index);
+    /// Takes note of a try at the endpoint of this number.
+    pub fn insert(&mut self, number: u64) {
+        self.0 |= Self::bit(number);
     }
 
-    fn contains(self, index: usize) -> bool {
-        self.0 & Self::bit(index) != 0
+    /// Whether that endpoint was tried; wrong now and then, which costs nothing but the preference.
+    pub fn contains(self, number: u64) -> bool {
+        self.0 & Self::bit(number) != 0
     }
 
-    /// Origins beyond the 64th are never known as tried, which costs them nothing but the preference.
-    fn bit(index: usize) -> u64 {
-        u32::try_from(index).ok().and_then(|shift| 1u64.checked_shl(shift)).unwrap_or(0)
+    fn bit(number: u64) -> u64 {
+        1 << (number % 64)
     }
 }
 
-/// Picks by load among the endpoints not yet tried, or among all when all were. There is always one: the
-/// last endpoint is never given up on. `turn` differs from request to request and settles ties.
-pub fn pick(in_flight: impl ExactSizeIterator<Item = u64> + Clone, tried: Tried, turn: usize) -> usize {
-    let count = in_flight.len();
-    let untried = |index: usize| !tried.contains(index);
-    let all_tried = !(0..count).any(untried);
-    in_flight
-        .enumerate()
-        .filter(|(index, _)| all_tried || untried(*index))
-        .min_by_key(|(index, load)| (*load, (index + count - turn % count) % count))
-        .map(|(index, _)| index)
-        .expect("there is at least one origin")
+/// What counts of one endpoint before its cost does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Its origin's tier.
+    pub tier: usize,
+    /// Whether it is fit to be tried.
+    pub healthy: bool,
+    /// Whether one more may be under way there.
+    pub has_room: bool,
+    /// Whether the request was there already.
+    pub tried: bool,
+}
+
+/// Where a try goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// To the endpoint at this position.
+    At(usize),
+    /// Nowhere: all that would do are full.
+    Full,
+    /// Nowhere: there is no endpoint.
+    Nobody,
+}
+
+/// Picks among `standings`, of which only the first 64 count. Where none is in good health, all of the first tier
+/// are as good as any: the last endpoint is never given up on. `dice` gives a number below its argument.
+pub fn pick(
+    standings: impl Iterator<Item = Standing>,
+    cost: impl Fn(usize) -> f64,
+    mut dice: impl FnMut(u32) -> u32,
+) -> Pick {
+    // The best kind of endpoint seen so far, and those of that kind: with room, and of those the ones not yet tried.
+    let mut best = None;
+    let (mut roomy, mut fresh) = (0u64, 0u64);
+    for (at, standing) in standings.take(64).enumerate() {
+        let kind = (!standing.healthy, standing.tier);
+        if best.is_none_or(|best| kind < best) {
+            (best, roomy, fresh) = (Some(kind), 0, 0);
+        }
+        if best == Some(kind) {
+            roomy |= u64::from(standing.has_room) << at;
+            fresh |= u64::from(standing.has_room && !standing.tried) << at;
+        }
+    }
+    let set = if fresh != 0 { fresh } else { roomy };
+    match (best, set.count_ones()) {
+        (None, _) => Pick::Nobody,
+        (_, 0) => Pick::Full,
+        (_, 1) => Pick::At(set.trailing_zeros() as usize),
+        (_, many) => {
+            let first = dice(many);
+            // Another one than the first, each as likely.
+            let second = (first + 1 + dice(many - 1)) % many;
+            let (first, second) = (nth(set, first), nth(set, second));
+            Pick::At(if cost(second) < cost(first) { second } else { first })
+        }
+    }
+}
+
+/// The position of the `n`-th bit that is set.
+fn nth(mut set: u64, n: u32) -> usize {
+    for _ in 0..n {
+        set &= set - 1;
+    }
+    set.trailing_zeros() as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn picked(load: &[u64], tried: &[usize], turn: usize) -> usize {
-        let mut already = Tried::default();
-        tried.iter().for_each(|&index| already.insert(index));
-        pick(load.iter().copied(), already, turn)
+    const GOOD: Standing = Standing { tier: 0, healthy: true, has_room: true, tried: false };
+    const SICK: Standing = Standing { healthy: false, ..GOOD };
+    const FULL: Standing = Standing { has_room: false, ..GOOD };
+    const TRIED: Standing = Standing { tried: true, ..GOOD };
+    const SPARE: Standing = Standing { tier: 1, ..GOOD };
+
+    /// Where all are drawn by lot as often as can be: every one that can be picked.
+    fn picked(standings: &[Standing], costs: &[f64]) -> Vec<usize> {
+        let mut all: Vec<usize> = (0..64)
+            .filter_map(|lot| {
+                let mut lots = [lot % 8, lot / 8].into_iter();
+                let dice = |below: u32| lots.next().unwrap() % below;
+                match pick(standings.iter().copied(), |at| costs[at], dice) {
+                    Pick::At(at) => Some(at),
+                    _ => None,
+                }
+            })
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     #[test]
-    fn the_least_loaded_goes_first_and_ties_take_turns() {
-        assert_eq!(picked(&[3, 1, 2], &[], 0), 1);
-        assert_eq!((0..4).map(|turn| picked(&[0, 0, 0], &[], turn)).collect::<Vec<_>>(), [0, 1, 2, 0]);
+    fn health_tier_room_and_tries_count_in_this_order() {
+        let check = |standings: &[Standing], expect: &[usize]| {
+            assert_eq!(picked(standings, &[0.0; 4]), expect, "{standings:?}");
+        };
+        check(&[GOOD, GOOD, GOOD], &[0, 1, 2]);
+        check(&[GOOD, SICK], &[0]);
+        check(&[SICK, SICK], &[0, 1]);
+        check(&[SICK], &[0]);
+        check(&[SPARE, GOOD], &[1]);
+        check(&[SICK, SPARE], &[1]);
+        check(&[SICK, Standing { healthy: false, ..SPARE }], &[0]);
+        check(&[TRIED, GOOD], &[1]);
+        check(&[TRIED, TRIED], &[0, 1]);
+        check(&[TRIED, SPARE], &[0]);
+        check(&[FULL, TRIED], &[1]);
+        check(&[FULL, FULL], &[]);
+        check(&[FULL, SPARE], &[]);
     }
 
     #[test]
-    fn a_retry_prefers_another_origin_but_never_has_none() {
-        assert_eq!(picked(&[0, 9], &[0], 0), 1);
-        assert_eq!(picked(&[0, 9], &[0, 1], 0), 0);
-        assert_eq!(picked(&[5], &[0], 3), 0);
-        let load = vec![0; 70];
-        assert_eq!(picked(&load, &(0..66).collect::<Vec<_>>(), 0), 64);
+    fn the_dearest_of_all_is_picked_only_when_it_is_alone() {
+        assert_eq!(picked(&[GOOD; 3], &[1.0, 9.0, 2.0]), [0, 2]);
+        assert_eq!(picked(&[GOOD; 2], &[5.0, 1.0]), [1]);
+        assert_eq!(picked(&[TRIED, GOOD], &[1.0, 100.0]), [1]);
+    }
+
+    #[test]
+    fn nobody_and_full_are_told_apart() {
+        let none = |standings: &[Standing]| pick(standings.iter().copied(), |_| 0.0, |_| 0);
+        assert_eq!(none(&[]), Pick::Nobody);
+        assert_eq!(none(&[FULL]), Pick::Full);
+    }
+
+    #[test]
+    fn the_nth_bit_is_found() {
+        assert_eq!((0..3).map(|n| nth(0b1011_0000, n)).collect::<Vec<_>>(), [4, 5, 7]);
     }
 }

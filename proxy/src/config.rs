@@ -1,8 +1,10 @@
 //! What the proxy is told to do: the configuration as the rest of the program sees it.
 //!
-//! [`file`] is the shape of the TOML file, [`routes`] of its routes, [`units`] its durations and sizes; [`load`] reads it, [`resolve`] lays the command
+//! [`file`] is the shape of the TOML file, [`routes`] of its routes, [`endpoints`] of what concerns them, [`units`]
+//! its durations and sizes; [`load`] reads it, [`resolve`] lays the command
 //! line's flags over the file's values over the profile's defaults.
 
+pub mod endpoints;
 pub mod file;
 pub mod load;
 pub mod resolve;
@@ -18,7 +20,11 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::breaker::BreakerConfig;
 use crate::budget::BudgetConfig;
+use crate::dns::DnsConfig;
+use crate::health::HealthConfig;
+use crate::limit::LimitConfig;
 use crate::origin::Origin;
 use crate::retry::Backoff;
 use crate::route::Routes;
@@ -30,6 +36,16 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// Origins to pass requests to; at least one.
     pub origins: Vec<Origin>,
+    /// Tiers of origins that are asked only while no endpoint before them is in good health.
+    pub fallbacks: Vec<Vec<Origin>>,
+    /// Which endpoints are left out while there are others.
+    pub health: HealthConfig,
+    /// When the origins are not asked at all.
+    pub breaker: BreakerConfig,
+    /// How much may be under way.
+    pub concurrency: LimitConfig,
+    /// How names of origins are looked up.
+    pub dns: DnsConfig,
     /// Where the admin interface listens.
     pub admin: AdminAddr,
     /// Worker threads.

@@ -48,6 +48,12 @@ pub enum Failure {
     /// No answer in time.
     #[error("the origin did not answer in time")]
     Timeout,
+    /// Nothing was asked: all that was asked lately has failed.
+    #[error("the origin fails at the moment; this request was not passed on to it")]
+    Failing,
+    /// Nothing was asked: too much is under way.
+    #[error("the origin has more to do than it can; this request was not passed on to it")]
+    Full,
 }
 
 impl Refusal {
@@ -80,7 +86,7 @@ impl Failure {
     /// The status that tells the client.
     pub const fn status(self) -> StatusCode {
         match self {
-            Self::Connect => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Connect | Self::Failing | Self::Full => StatusCode::SERVICE_UNAVAILABLE,
             Self::Reset | Self::Garbled => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
         }
@@ -89,7 +95,7 @@ impl Failure {
     /// The answer, with `body` made of its text.
     pub fn response<B>(self, body: impl FnOnce(Bytes) -> B) -> Response<B> {
         let mut response = plain(self.status(), &self.to_string(), body);
-        if self == Self::Connect {
+        if self.status() == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
@@ -116,6 +122,8 @@ mod tests {
             Failure::Reset.to_string(),
             Failure::Garbled.to_string(),
             Failure::Timeout.to_string(),
+            Failure::Failing.to_string(),
+            Failure::Full.to_string(),
         ];
         let distinct: std::collections::BTreeSet<_> = words.iter().collect();
         assert_eq!(distinct.len(), words.len());

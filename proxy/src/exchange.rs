@@ -1,6 +1,7 @@
 //! One request's tries: choose an origin, send, and on failure carry out what [`crate::retry`] decides.
 
 mod attempt;
+mod entry;
 
 use std::pin::pin;
 use std::time::{Duration, SystemTime};
@@ -10,7 +11,7 @@ use http::response::Parts as ResponseHead;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep_until};
 
-use crate::balance::{self, Tried};
+use crate::balance::Tried;
 use crate::body::replay::Replay;
 use crate::body::upstream::UpstreamBody;
 use crate::connection::Connection;
@@ -20,6 +21,7 @@ use crate::record::Record;
 use crate::retry::{Delivery, Denied, Facts, Plan, Policy, Reason, retry_after};
 use crate::route::RoutePolicy;
 use attempt::{Answer, TryError};
+pub use entry::NoEntry;
 
 /// Most of a failed answer's body that is held while further tries are made, in bytes.
 const MOST_KEPT: usize = 64 << 10;
@@ -46,7 +48,6 @@ pub struct Exchange<'a> {
     body: Option<&'a Replay>,
     start: Instant,
     tried: Tried,
-    turn: usize,
     tries: u32,
     raced: bool,
     kept: Option<(ResponseHead, Bytes)>,
@@ -61,7 +62,6 @@ impl<'a> Exchange<'a> {
         body: Option<&'a Replay>,
         start: Instant,
     ) -> Self {
-        let turn = connection.worker.next_turn();
         Self {
             connection,
             outgoing,
@@ -69,7 +69,6 @@ impl<'a> Exchange<'a> {
             body,
             start,
             tried: Tried::default(),
-            turn,
             tries: 0,
             raced: false,
             kept: None,
@@ -82,12 +81,14 @@ impl<'a> Exchange<'a> {
         shared.budget.deposit(self.start.into_std());
         let mut fresh = false;
         loop {
-            let loads = shared.endpoints.iter().map(balance::Endpoint::in_flight);
-            let endpoint = balance::pick(loads, self.tried, self.turn);
-            self.tried.insert(endpoint);
+            let place = match self.enter().await {
+                Ok(place) => place,
+                Err(why) => return self.stay_out(why),
+            };
+            self.tried.insert(place.endpoint().number());
             self.tries += 1;
             record.attempt();
-            let (facts, last) = match self.attempt(endpoint, fresh).await {
+            let (facts, last) = match self.attempt(place, fresh).await {
                 Ok(answer) => match Reason::of_status(answer.head.status.as_u16()) {
                     None => return Outcome::Answer(answer.head, answer.body),
                     Some(reason) => (self.facts_of_answer(reason, &answer), Ok(answer)),
@@ -119,6 +120,8 @@ impl<'a> Exchange<'a> {
         let pause = match policy.plan(facts, self.connection.worker.jitter()) {
             Plan::Stop(denied) => return Err(denied),
             Plan::Free => Duration::ZERO,
+            // The pause would only put off what the client is going to be told.
+            Plan::After(_) if shared.origins.breaker.is_failing() => return Err(Denied::Breaker),
             Plan::After(_) if !shared.budget.draw(facts.now) => return Err(Denied::Budget),
             Plan::After(pause) => pause,
         };
@@ -168,6 +171,15 @@ impl<'a> Exchange<'a> {
         }
         if !pause.is_zero() {
             sleep.await;
+        }
+    }
+
+    /// The origin's own last answer if there is one, else why no try is made.
+    fn stay_out(self, why: NoEntry) -> Outcome {
+        self.connection.worker.shared.metrics.refused[why as usize].inc();
+        match self.kept {
+            Some((head, body)) => Outcome::Kept(head, body),
+            None => Outcome::Failed(why.failure()),
         }
     }
 

@@ -14,12 +14,14 @@ use crate::shared::Shared;
 pub fn facts(shared: &Shared) -> ProxyFacts {
     let metrics = &shared.metrics;
     let origins: Vec<OriginState> = shared
+        .origins
         .endpoints
+        .upstreams
         .iter()
-        .map(|endpoint| OriginState {
-            origin: endpoint.name().to_owned(),
-            in_flight: endpoint.in_flight(),
-            attempts: endpoint.attempts().map(|(outcome, n)| (outcome.to_owned(), n)).collect(),
+        .map(|upstream| OriginState {
+            origin: upstream.name().to_owned(),
+            in_flight: shared.origins.endpoints.in_flight(upstream),
+            attempts: upstream.attempts().map(|(outcome, n)| (outcome.to_owned(), n)).collect(),
         })
         .collect();
     ProxyFacts {

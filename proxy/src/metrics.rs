@@ -3,6 +3,7 @@
 //! Counters are looked up by label once, ahead; the path of a request only increments handles. All of them
 //! exist from the start at 0, so that a rate over the first failure is right.
 
+mod endpoints;
 pub mod requests;
 
 use prometheus::core::Collector;
@@ -12,8 +13,10 @@ use prometheus::{
     TextEncoder,
 };
 
-use crate::balance::Endpoint;
+use crate::breaker::Cause;
 use crate::cache::CacheResult;
+use crate::endpoint::Membership;
+use crate::exchange::NoEntry;
 use crate::retry::{Denied, Reason};
 
 /// Bounds of the duration histogram, in seconds: those that OpenTelemetry advises for HTTP, extended at both
@@ -74,6 +77,13 @@ pub struct Metrics {
     pub retries: [IntCounter; Reason::ALL.len()],
     /// Retries wanted but not made, in the order of [`Denied::ALL`].
     pub denied: [IntCounter; Denied::ALL.len()],
+    /// Requests that no try was made for, in the order of [`NoEntry::NAMES`].
+    pub refused: [IntCounter; NoEntry::NAMES.len()],
+    /// Endpoints taken out because of what requests met there.
+    pub ejections: IntCounter,
+    /// Look-ups of names that brought no address.
+    pub lookups_failed: IntCounter,
+    breaker: IntGaugeVec,
     /// Answers cut off in the middle of their body by the origin.
     pub cut: IntCounter,
     /// Reloads of the configuration, in the order of [`ReloadResult::ALL`].
@@ -102,6 +112,12 @@ impl Metrics {
         );
         let reloads =
             vec(&r, "hosp_proxy_reloads_total", "Reloads of the configuration by result.", &["result"]);
+        let refused = vec(
+            &r,
+            "hosp_proxy_refused_total",
+            "Requests for which no further try was made, by why the origins were not asked.",
+            &["reason"],
+        );
         let build = IntGaugeVec::new(
             Opts::new("hosp_proxy_build_info", "Always 1; the version is in the label."),
             &["version"],
@@ -142,6 +158,18 @@ impl Metrics {
                 "hosp_proxy_cache_entries",
                 "Resources with answers stored in the cache.",
             ),
+            refused: NoEntry::NAMES.map(|reason| refused.with_label_values(&[reason])),
+            ejections: counter(
+                &r,
+                "hosp_proxy_endpoint_ejections_total",
+                "Endpoints taken out for a while because of what requests met there.",
+            ),
+            lookups_failed: counter(
+                &r,
+                "hosp_proxy_dns_failures_total",
+                "Look-ups of an origin's name that brought no address.",
+            ),
+            breaker: breaker(&r),
             retries: Reason::ALL.map(|reason| retries.with_label_values(&[reason.name()])),
             denied: Denied::ALL.map(|reason| denied.with_label_values(&[reason.name()])),
             cut: counter(
@@ -159,11 +187,18 @@ impl Metrics {
         }
     }
 
+    /// The breaker is now closed, or open for this cause.
+    pub fn breaker_changed(&self, cause: Option<Cause>) {
+        for own in [Cause::Failing, Cause::Unreachable] {
+            self.breaker.with_label_values(&[own.name()]).set(i64::from(cause == Some(own)));
+        }
+    }
+
     /// All metrics in Prometheus' text format, with those of the process and of each endpoint.
-    pub fn text(&self, endpoints: &[Endpoint]) -> Vec<u8> {
+    pub fn text(&self, endpoints: Option<&Membership>) -> Vec<u8> {
         let mut families = self.registry.gather();
         families.extend(process());
-        families.extend(origins_in_flight(endpoints));
+        families.extend(endpoints.into_iter().flat_map(endpoints::families));
         families.retain(|family| !family.get_metric().is_empty());
         families.sort_by(|a, b| a.name().cmp(b.name()));
         let mut text = Vec::new();
@@ -190,16 +225,16 @@ fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: pr
     collector
 }
 
-fn origins_in_flight(endpoints: &[Endpoint]) -> Vec<MetricFamily> {
+fn breaker(registry: &Registry) -> IntGaugeVec {
     let gauge = IntGaugeVec::new(
-        Opts::new("hosp_proxy_origin_requests_in_flight", "Requests under way at each origin."),
-        &["origin"],
-    )
-    .expect("the name and the label are valid");
-    for endpoint in endpoints {
-        gauge.with_label_values(&[endpoint.name()]).set(endpoint.in_flight() as i64);
+        Opts::new("hosp_proxy_breaker_open", "Whether requests are not passed on, by why not."),
+        &["reason"],
+    );
+    let gauge = registered(registry, gauge);
+    for cause in [Cause::Failing, Cause::Unreachable] {
+        gauge.with_label_values(&[cause.name()]).set(0);
     }
-    gauge.collect()
+    gauge
 }
 
 /// CPU time, memory and open files of this process, under Prometheus' own names; what the system
@@ -232,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_names_that_dashboards_depend_on_exist_before_the_first_request() {
-        let text = String::from_utf8(Metrics::new().text(&[])).unwrap();
+        let text = String::from_utf8(Metrics::new().text(None)).unwrap();
         for line in [
             "hosp_proxy_cache_requests_total{result=\"hit\"} 0",
             "hosp_proxy_retries_total{reason=\"connect\"} 0",

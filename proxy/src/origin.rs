@@ -1,6 +1,7 @@
 //! One origin: where it is, as the command line and the configuration name it.
 
 use std::fmt;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 use http::HeaderValue;
@@ -42,6 +43,11 @@ impl Origin {
     /// TCP port, 80 when the URL names none.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it is, if it is named by an address and needs no look-up.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, self.port))
     }
 
     /// The `Host` of requests whose client gave none (HTTP/1.0).

@@ -1,4 +1,4 @@
-//! One worker's connections to the origins.
+//! One worker's connections to the origins, endpoint by endpoint.
 //!
 //! Idle ones are reused last in, first out, so that a burst's surplus grows old and goes. hyper notices when an idle
 //! connection is closed; for a request that must not be sent twice the kernel is asked, too, at the last moment.
@@ -8,22 +8,25 @@
 //! the origin each time, where now they come in a row.
 
 mod hush;
+mod member;
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::body::replay::RequestBody;
 use crate::config::{Config, PoolConfig};
+use crate::endpoint::{Endpoint, Membership};
 use crate::link::Link;
-use crate::origin::Origin;
 pub use hush::Hush;
+pub use member::Member;
 
 /// How often [`Pool::reap`] is called, and so the error of idle times.
 pub const REAP_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,27 +34,19 @@ pub const REAP_INTERVAL: Duration = Duration::from_secs(1);
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The name was not resolved.
-    #[error("cannot resolve {host}: {source}")]
-    Resolve {
-        /// The name.
-        host: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// No address took the connection.
-    #[error("cannot connect to {origin}: {source}")]
+    /// The address did not take the connection.
+    #[error("cannot connect to {endpoint}: {source}")]
     Connect {
-        /// The origin.
-        origin: String,
-        /// What the last address said.
+        /// The endpoint.
+        endpoint: String,
+        /// What the system said.
         source: io::Error,
     },
     /// Too slow.
-    #[error("no connection to {origin} within {limit:?}")]
+    #[error("no connection to {endpoint} within {limit:?}")]
     Timeout {
-        /// The origin.
-        origin: String,
+        /// The endpoint.
+        endpoint: String,
         /// What was allowed.
         limit: Duration,
     },
@@ -70,17 +65,12 @@ pub struct Lease {
     pub reused: bool,
 }
 
-#[derive(Debug)]
-struct Idle {
-    lease: Lease,
-    since: Instant,
-}
-
 /// One worker's connections to the origins; those in use are not in here.
 #[derive(Debug)]
 pub struct Pool {
-    /// By origin.
-    idle: Vec<RefCell<Vec<Idle>>>,
+    members: RefCell<Rc<[Rc<Member>]>>,
+    /// The generation of the membership that `members` is made of.
+    generation: Cell<Option<u64>>,
     /// The time when [`Pool::reap`] was called last: exact enough for idle times, and free.
     now: Cell<Instant>,
     config: PoolConfig,
@@ -92,54 +82,67 @@ impl Pool {
     pub fn new(config: &Config) -> Self {
         let mut client = http1::Builder::new();
         client.max_buf_size(config.limits.head.max(64 << 10)).max_header_size(config.limits.head);
-        let idle = config.origins.iter().map(|_| RefCell::default()).collect();
-        Self { idle, now: Cell::new(Instant::now()), config: config.pool.clone(), client }
+        Self {
+            members: RefCell::new(Rc::new([])),
+            generation: Cell::new(None),
+            now: Cell::new(Instant::now()),
+            config: config.pool.clone(),
+            client,
+        }
+    }
+
+    /// The endpoints as they are now, with this worker's connections to them.
+    pub fn members(&self, membership: &Membership) -> Rc<[Rc<Member>]> {
+        let generation = membership.generation();
+        if self.generation.replace(Some(generation)) != Some(generation) {
+            self.follow(&membership.list());
+        }
+        self.members.borrow().clone()
+    }
+
+    /// Keeps the members that are still listed, with all that is known of them.
+    fn follow(&self, endpoints: &[Arc<Endpoint>]) {
+        let mut members = self.members.borrow_mut();
+        let of = |endpoint: &Arc<Endpoint>| {
+            let known = members.iter().find(|member| Arc::ptr_eq(&member.endpoint, endpoint));
+            known.cloned().unwrap_or_else(|| Rc::new(Member::new(endpoint.clone())))
+        };
+        let new: Rc<[_]> = endpoints.iter().map(of).collect();
+        for member in members.iter().filter(|member| !new.iter().any(|stays| Rc::ptr_eq(stays, member))) {
+            member.retire();
+        }
+        *members = new;
     }
 
     /// An idle connection, if there is one. `certain` asks the kernel, too, whether it is still open.
-    pub fn checkout(&self, origin: usize, certain: bool) -> Option<Lease> {
-        let mut idle = self.idle[origin].borrow_mut();
-        for at in (0..idle.len()).rev() {
-            let sender = &idle[at].lease.sender;
-            if sender.is_closed() {
-                idle.remove(at);
-            } else if sender.is_ready() {
-                let lease = idle.remove(at).lease;
-                if !(certain && lease.link.is_stale()) {
-                    return Some(lease);
-                }
-            }
-            // Neither closed nor ready: its last exchange is not quite over. Another one will do.
-        }
-        None
+    pub fn checkout(&self, member: &Member, certain: bool) -> Option<Lease> {
+        member.checkout(certain)
     }
 
     /// Takes a connection back whose answer has been read to its end.
-    pub fn put_back(&self, origin: usize, mut lease: Lease) {
-        let mut idle = self.idle[origin].borrow_mut();
-        if !lease.sender.is_closed() && idle.len() < self.config.idle {
-            lease.reused = true;
-            idle.push(Idle { lease, since: self.now.get() });
-        }
+    pub fn put_back(&self, member: &Member, lease: Lease) {
+        member.put_back(lease, self.now.get(), self.config.idle);
     }
 
-    /// Closes what has been idle for too long. To be called every [`REAP_INTERVAL`].
+    /// Closes what has been idle for too long, and lets the endpoints know what this worker has seen of them. To be
+    /// called every [`REAP_INTERVAL`].
     pub fn reap(&self) {
         let now = Instant::now();
         self.now.set(now);
-        for idle in &self.idle {
-            let young = |idle: &Idle| now.duration_since(idle.since) < self.config.idle_timeout;
-            idle.borrow_mut().retain(|idle| young(idle) && !idle.lease.sender.is_closed());
+        for member in self.members.borrow().iter() {
+            member.reap(now, self.config.idle_timeout);
+            member.endpoint.limit.learn(&member.take_tally());
         }
     }
 
     /// A new connection.
-    pub async fn connect(&self, origin: &Origin) -> Result<Lease, ConnectError> {
+    pub async fn connect(&self, endpoint: &Endpoint) -> Result<Lease, ConnectError> {
         let limit = self.config.connect_timeout;
-        let stream = timeout(limit, connect(origin))
+        let failed = |source| ConnectError::Connect { endpoint: endpoint.to_string(), source };
+        let stream = timeout(limit, TcpStream::connect(endpoint.address))
             .await
-            .unwrap_or_else(|_| Err(ConnectError::Timeout { origin: origin.to_string(), limit }))?;
-        let failed = |source| ConnectError::Connect { origin: origin.to_string(), source };
+            .map_err(|_| ConnectError::Timeout { endpoint: endpoint.to_string(), limit })?
+            .map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         let link = Link::outgoing(stream);
         let handshake = self.client.handshake(TokioIo::new(link.clone())).await;
@@ -153,23 +156,6 @@ impl Pool {
         });
         Ok(Lease { sender, link, hush, reused: false })
     }
-}
-
-/// Resolves anew each time (load balancers move) and tries the addresses in order.
-async fn connect(origin: &Origin) -> Result<TcpStream, ConnectError> {
-    let failed = |source| ConnectError::Connect { origin: origin.to_string(), source };
-    if let Ok(address) = origin.host().parse() {
-        return TcpStream::connect((address, origin.port()) as (std::net::IpAddr, u16)).await.map_err(failed);
-    }
-    let resolve = |source| ConnectError::Resolve { host: origin.host().to_owned(), source };
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in lookup_host((origin.host(), origin.port())).await.map_err(resolve)? {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = error,
-        }
-    }
-    Err(failed(last))
 }
 
 #[cfg(test)]

@@ -64,6 +64,11 @@ fn changed(old: &Config, new: &Config) -> Vec<&'static str> {
         admin: _,
         workers: _,
         origins,
+        fallbacks,
+        health,
+        breaker,
+        concurrency,
+        dns,
         deadline,
         retry,
         routes,
@@ -76,6 +81,11 @@ fn changed(old: &Config, new: &Config) -> Vec<&'static str> {
     } = new;
     let same = [
         ("origins", old.origins == *origins),
+        ("fallbacks", old.fallbacks == *fallbacks),
+        ("health", old.health == *health),
+        ("breaker", old.breaker == *breaker),
+        ("concurrency", old.concurrency == *concurrency),
+        ("dns", old.dns == *dns),
         ("deadline", old.deadline == *deadline),
         ("drain", old.drain == *drain),
         // What general settings say of hedging is kept with the routes only.
@@ -143,14 +153,14 @@ mod tests {
         let first = current.borrow().clone();
         reloader.reload(config(&format!("{OLD}deadline = '9s'"))).unwrap();
         let second = current.borrow().clone();
-        assert!(Arc::ptr_eq(&first.endpoints, &second.endpoints));
+        assert!(Arc::ptr_eq(&first.origins, &second.origins));
         assert!(Arc::ptr_eq(&first.budget, &second.budget));
         assert!(Arc::ptr_eq(first.cache.as_ref().unwrap(), second.cache.as_ref().unwrap()));
 
         let text = OLD.replace("'http://a'", "'http://a', 'http://b'");
         reloader.reload(config(&format!("{text}[cache]\nsize = '0'\n[retry]\nbudget_ratio = 0.5"))).unwrap();
         let third = current.borrow().clone();
-        assert_eq!(third.endpoints.len(), 2);
+        assert_eq!(third.origins.endpoints.upstreams.len(), 2);
         assert!(third.cache.is_none());
         assert!(!Arc::ptr_eq(&second.budget, &third.budget));
         assert!(Arc::ptr_eq(&first.metrics, &third.metrics));

@@ -94,11 +94,14 @@ pub enum Denied {
     Deadline,
     /// The budget is used up.
     Budget,
+    /// Everything fails, whoever asks.
+    Breaker,
 }
 
 impl Denied {
     /// Every denial, in the order of [`Denied::index`].
-    pub const ALL: [Self; 5] = [Self::NotIdempotent, Self::Body, Self::Tries, Self::Deadline, Self::Budget];
+    pub const ALL: [Self; 6] =
+        [Self::NotIdempotent, Self::Body, Self::Tries, Self::Deadline, Self::Budget, Self::Breaker];
 
     /// The value of the `reason` label.
     pub const fn name(self) -> &'static str {
@@ -108,6 +111,7 @@ impl Denied {
             Self::Tries => "tries",
             Self::Deadline => "deadline",
             Self::Budget => "budget",
+            Self::Breaker => "breaker",
         }
     }
 

@@ -13,6 +13,7 @@ use crate::config::{AdminAddr, Config};
 use crate::handover::Inherited;
 use crate::handover::doors::Doors;
 use crate::handover::give::Sockets;
+use crate::health::prober;
 use crate::listen::{self, ListenError};
 use crate::reload::Reloader;
 use crate::shared::Shared;
@@ -106,6 +107,7 @@ impl Server {
         let shared = Shared::new(config, draining).map_err(ServerError::Thread)?;
         let (shared, current) = watch::channel(Arc::new(shared));
         tokio::task::spawn_local(admin::serve(admin_listener, current.clone(), doors.admin_left()));
+        tokio::task::spawn_local(prober::keep(current.clone()));
 
         let (ending, ended) = mpsc::channel(workers.get());
         let workers = by_worker(listening, workers)

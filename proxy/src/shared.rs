@@ -7,14 +7,14 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use crate::access::AccessLog;
-use crate::balance::Endpoint;
 use crate::budget::Budget;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::origins::{Origins, OriginsConfig};
 
 /// What all workers and the admin interface share under one configuration. Nothing in it is locked on the path of a
-/// request, but the shard of the cache that a key falls into.
+/// request that succeeds and needs not wait, but the shard of the cache that a key falls into.
 ///
 /// It never changes. A reload makes a successor, which takes over whatever its configuration leaves the same; requests
 /// end under the one that they began with.
@@ -22,8 +22,8 @@ use crate::metrics::Metrics;
 pub struct Shared {
     /// What the proxy was told.
     pub config: Config,
-    /// The origins.
-    pub endpoints: Arc<[Endpoint]>,
+    /// The origins and what is known of them.
+    pub origins: Arc<Origins>,
     /// What all retries draw on.
     pub budget: Arc<Budget>,
     /// Stored answers; `None` when the cache is off.
@@ -42,7 +42,7 @@ impl Shared {
     pub fn new(config: Config, draining: watch::Receiver<bool>) -> io::Result<Self> {
         let metrics = Arc::new(Metrics::new());
         Ok(Self {
-            endpoints: endpoints(&config, &metrics),
+            origins: origins(&config, &metrics),
             budget: budget(&config),
             cache: cache(&config),
             access: access(&config, &metrics)?,
@@ -57,9 +57,9 @@ impl Shared {
     pub fn succeed(&self, config: Config) -> io::Result<Self> {
         let old = &self.config;
         Ok(Self {
-            endpoints: match old.origins == config.origins {
-                true => self.endpoints.clone(),
-                false => endpoints(&config, &self.metrics),
+            origins: match *self.origins.config() == OriginsConfig::of(&config) {
+                true => self.origins.clone(),
+                false => origins(&config, &self.metrics),
             },
             budget: match old.retry.budget == config.retry.budget {
                 true => self.budget.clone(),
@@ -82,8 +82,8 @@ impl Shared {
     }
 }
 
-fn endpoints(config: &Config, metrics: &Metrics) -> Arc<[Endpoint]> {
-    config.origins.iter().map(|origin| Endpoint::new(origin.clone(), metrics)).collect()
+fn origins(config: &Config, metrics: &Arc<Metrics>) -> Arc<Origins> {
+    Arc::new(Origins::new(OriginsConfig::of(config), metrics, Instant::now()))
 }
 
 fn budget(config: &Config) -> Arc<Budget> {

@@ -45,7 +45,6 @@ pub struct Worker {
     /// Whether every answer tells its client to close the connection, because the proxy is going down.
     pub closing: Cell<bool>,
     random: RefCell<SmallRng>,
-    turn: Cell<usize>,
 }
 
 impl Worker {
@@ -60,7 +59,7 @@ impl Worker {
     /// configuration changes them.
     fn succeed(&self, shared: Arc<Shared>) -> Self {
         let (old, new) = (&self.shared.config, &shared.config);
-        let same_pool = Arc::ptr_eq(&self.shared.endpoints, &shared.endpoints)
+        let same_pool = Arc::ptr_eq(&self.shared.origins, &shared.origins)
             && (&old.pool, &old.limits) == (&new.pool, &new.limits);
         if same_pool { Self::with_pool(shared, self.pool.clone()) } else { Self::new(shared) }
     }
@@ -73,7 +72,6 @@ impl Worker {
             ids: Ids::new(random.next_u64(), random.next_u64()),
             server: connection::server(&shared.config),
             closing: Cell::new(false),
-            turn: Cell::new(random.next_u32() as usize),
             random: RefCell::new(random),
             shared,
         }
@@ -84,9 +82,9 @@ impl Worker {
         self.random.borrow_mut().random()
     }
 
-    /// A number that differs from request to request.
-    pub fn next_turn(&self) -> usize {
-        self.turn.replace(self.turn.get().wrapping_add(1))
+    /// A random number below `below`, each as likely.
+    pub fn dice(&self, below: u32) -> u32 {
+        self.random.borrow_mut().random_range(0..below)
     }
 }
 

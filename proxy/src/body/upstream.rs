@@ -13,7 +13,8 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::cache::fill::Fill;
-use crate::pool::{Lease, Pool};
+use crate::endpoint::Endpoint;
+use crate::pool::{Lease, Member, Pool};
 use crate::shared::Shared;
 use crate::timer::LazySleep;
 
@@ -28,29 +29,35 @@ pub enum CutBody {
     Stalled(Duration),
 }
 
-/// A try's place among those under way at its origin, given back when dropped.
+/// A try's place among those under way at its endpoint, given back when dropped.
 #[derive(Debug)]
 pub struct Place {
     shared: Arc<Shared>,
-    endpoint: usize,
+    member: Rc<Member>,
 }
 
 impl Place {
-    /// Takes a place at the endpoint of this index.
-    pub fn take(shared: &Arc<Shared>, endpoint: usize) -> Self {
-        shared.endpoints[endpoint].enter();
-        Self { shared: shared.clone(), endpoint }
+    /// Takes a place at an endpoint.
+    pub fn take(shared: &Arc<Shared>, member: Rc<Member>) -> Self {
+        member.endpoint.enter();
+        Self { shared: shared.clone(), member }
     }
 
-    /// The endpoint's index.
-    pub fn endpoint(&self) -> usize {
-        self.endpoint
+    /// The endpoint, as this worker sees it.
+    pub fn member(&self) -> &Rc<Member> {
+        &self.member
+    }
+
+    /// The endpoint.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.member.endpoint
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.shared.endpoints[self.endpoint].leave();
+        self.member.endpoint.leave();
+        self.shared.origins.queue.wake_one();
     }
 }
 
@@ -101,7 +108,7 @@ impl UpstreamBody {
     /// The body is here, whole.
     fn end(&mut self) {
         if let Some(lease) = self.lease.take() {
-            self.pool.put_back(self.place.endpoint, lease);
+            self.pool.put_back(&self.place.member, lease);
         }
         if let Some(fill) = self.fill.take() {
             fill.finish();

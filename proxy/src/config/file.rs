@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::endpoints::{Breaker, Concurrency, Dns, Health};
 use super::routes::{Hedge, Route};
 use super::units::{Period, PositivePeriod, Size};
 use super::{AdminAddr, HostPolicy, LogFormat, Profile};
@@ -19,6 +20,8 @@ pub struct File {
     pub listen: Vec<SocketAddr>,
     /// `origins = ["http://127.0.0.1:9000"]`.
     pub origins: Vec<Origin>,
+    /// `fallbacks = [["http://127.0.0.1:9002"]]`: asked only while none before them is in good health.
+    pub fallbacks: Vec<Vec<Origin>>,
     /// `admin = "unix:/run/hosp/proxy.sock"`.
     pub admin: Option<AdminAddr>,
     /// `workers = 2`.
@@ -43,6 +46,14 @@ pub struct File {
     pub forwarded: Forwarded,
     /// `[log]`.
     pub log: Log,
+    /// `[health]`.
+    pub health: Health,
+    /// `[breaker]`.
+    pub breaker: Breaker,
+    /// `[concurrency]`.
+    pub concurrency: Concurrency,
+    /// `[dns]`.
+    pub dns: Dns,
 }
 
 /// `[retry]`: how failed tries are repeated.

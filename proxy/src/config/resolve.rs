@@ -70,6 +70,11 @@ pub fn resolve(flags: &Flags, file: File) -> Result<Config, Missing> {
     Ok(Config {
         listen,
         origins,
+        fallbacks: file.fallbacks,
+        health: file.health.into(),
+        breaker: file.breaker.into(),
+        concurrency: file.concurrency.into(),
+        dns: file.dns.into(),
         admin: flags.admin.clone().or(file.admin).unwrap_or_default(),
         workers: flags.workers.or(file.workers).unwrap_or_else(cores),
         deadline,

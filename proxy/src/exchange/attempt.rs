@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 
 use http::header::HOST;
@@ -10,11 +11,14 @@ use http::{Request, Version};
 use tokio::time::Instant;
 
 use super::Exchange;
-use crate::balance::{AttemptOutcome, Endpoint};
 use crate::body::replay::{Replay, RequestBody};
 use crate::body::upstream::{Place, UpstreamBody};
+use crate::endpoint::{AttemptOutcome, Endpoint};
+use crate::health::judge::judge;
 use crate::pool::Lease;
+use crate::pool::Member;
 use crate::retry::{Delivery, Reason, Repeat};
+use crate::shared::Shared;
 
 /// An origin's answer.
 #[derive(Debug)]
@@ -40,28 +44,33 @@ pub(super) struct Failed {
     pub(super) reused: bool,
 }
 
-/// Counts a try under its outcome; one that is dropped before it has any was cancelled.
+/// Counts and judges a try by its outcome; one that is dropped before it has any was cancelled.
 struct Count<'a> {
-    endpoint: &'a Endpoint,
+    shared: &'a Shared,
+    member: Rc<Member>,
+    started: Instant,
     outcome: AttemptOutcome,
 }
 
 impl Drop for Count<'_> {
     fn drop(&mut self) {
-        self.endpoint.count(self.outcome);
+        judge(&self.shared.origins, &self.member, self.outcome, self.started);
     }
 }
 
 impl Exchange<'_> {
-    /// Makes one try at the endpoint of this index, on a new connection if it has to be `fresh`.
-    pub(super) async fn attempt(&self, endpoint: usize, fresh: bool) -> Result<Answer, TryError> {
-        let shared = &self.connection.worker.shared;
-        let mut count = Count { endpoint: &shared.endpoints[endpoint], outcome: AttemptOutcome::Cancelled };
-        let place = Place::take(shared, endpoint);
-        let result = match self.in_time(self.send(endpoint, fresh)).await {
+    /// Makes one try at this place, on a new connection if it has to be `fresh`.
+    pub(super) async fn attempt(&self, place: Place, fresh: bool) -> Result<Answer, TryError> {
+        let mut count = Count {
+            shared: &self.connection.worker.shared,
+            member: place.member().clone(),
+            started: Instant::now(),
+            outcome: AttemptOutcome::Cancelled,
+        };
+        let result = match self.in_time(self.send(place.member(), fresh)).await {
             Some(result) => result,
             None => {
-                tracing::debug!(origin = shared.endpoints[endpoint].name(), "no answer in time");
+                tracing::debug!(endpoint = %place.endpoint(), "no answer in time");
                 let delivery = Delivery::Possible;
                 Err(TryError::Origin(Failed { reason: Reason::Timeout, delivery, reused: false }))
             }
@@ -108,28 +117,26 @@ impl Exchange<'_> {
     /// Sends the request on a pooled or new connection and waits for the answer's head.
     async fn send(
         &self,
-        endpoint: usize,
+        member: &Member,
         fresh: bool,
     ) -> Result<(http::Response<hyper::body::Incoming>, Lease), TryError> {
         let worker = &self.connection.worker;
         let certain = self.outgoing.repeat == Repeat::Harmful;
-        let pooled = if fresh { None } else { worker.pool.checkout(endpoint, certain) };
+        let pooled = if fresh { None } else { worker.pool.checkout(member, certain) };
         let mut lease = match pooled {
             Some(lease) => lease,
-            None => {
-                worker.pool.connect(&worker.shared.endpoints[endpoint].origin).await.map_err(|error| {
-                    tracing::debug!(%error, "a try failed");
-                    let delivery = Delivery::Nothing;
-                    TryError::Origin(Failed { reason: Reason::Connect, delivery, reused: false })
-                })?
-            }
+            None => worker.pool.connect(&member.endpoint).await.map_err(|error| {
+                tracing::debug!(%error, "a try failed");
+                let delivery = Delivery::Nothing;
+                TryError::Origin(Failed { reason: Reason::Connect, delivery, reused: false })
+            })?,
         };
         let before = lease.link.written();
-        match lease.sender.try_send_request(self.request(endpoint)).await {
+        match lease.sender.try_send_request(self.request(&member.endpoint)).await {
             Ok(response) => Ok((response, lease)),
             Err(error) => {
                 let error = error.into_error();
-                tracing::debug!(%error, origin = worker.shared.endpoints[endpoint].name(), "a try failed");
+                tracing::debug!(%error, endpoint = %member.endpoint, "a try failed");
                 if self.body.is_some_and(Replay::is_broken) {
                     return Err(TryError::Request);
                 }
@@ -145,7 +152,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn request(&self, endpoint: usize) -> Request<RequestBody> {
+    fn request(&self, endpoint: &Endpoint) -> Request<RequestBody> {
         let body = self.body.map_or(RequestBody::None, |body| RequestBody::Some(body.reader()));
         let mut request = Request::new(body);
         *request.method_mut() = self.outgoing.method.clone();
@@ -153,8 +160,7 @@ impl Exchange<'_> {
         *request.version_mut() = Version::HTTP_11;
         *request.headers_mut() = self.outgoing.fields.to_map();
         if !self.outgoing.own_host {
-            let origin = &self.connection.worker.shared.endpoints[endpoint].origin;
-            request.headers_mut().insert(HOST, origin.authority().clone());
+            request.headers_mut().insert(HOST, endpoint.upstream.origin.authority().clone());
         }
         request
     }

@@ -5,18 +5,30 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::body::replay::RequestBody;
+use crate::metrics::Metrics;
+use crate::origin::Origin;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use tokio::task::LocalSet;
 
-fn pool(origin: &Origin, idle_timeout: Duration, idle: usize) -> Pool {
+/// A pool of connections to `origin`, and its only member.
+struct Rig {
+    pool: Pool,
+    membership: Membership,
+    member: Rc<Member>,
+}
+
+fn rig(origin: &Origin, idle_timeout: Duration, idle: usize) -> Rig {
     let args = ["hosp-proxy", "--listen", "127.0.0.1:0", "--origin", "http://127.0.0.1:1"];
     let flags = crate::cli::flags(args.into_iter());
     let mut config = crate::config::resolve::resolve(&flags, Default::default()).unwrap();
     config.origins = vec![origin.clone()];
     config.pool.idle_timeout = idle_timeout;
     config.pool.idle = idle;
-    Pool::new(&config)
+    let membership = Membership::new(&[vec![origin.clone()]], &Metrics::new(), std::time::Instant::now());
+    let pool = Pool::new(&config);
+    let member = pool.members(&membership)[0].clone();
+    Rig { pool, membership, member }
 }
 
 /// An origin that this thread itself plays, so that it does what the test says and when.
@@ -27,8 +39,8 @@ fn origin() -> (TcpListener, Origin) {
 }
 
 /// One exchange on a new connection, which then lies idle in the pool; the origin's end of it.
-async fn used_once(pool: &Pool, listener: &TcpListener, origin: &Origin) -> std::net::TcpStream {
-    let mut lease = pool.connect(origin).await.unwrap();
+async fn used_once(rig: &Rig, listener: &TcpListener) -> std::net::TcpStream {
+    let mut lease = rig.pool.connect(&rig.member.endpoint).await.unwrap();
     let (mut peer, _) = listener.accept().unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let request = Request::get("/").header("host", "a").body(RequestBody::None).unwrap();
@@ -47,8 +59,9 @@ async fn used_once(pool: &Pool, listener: &TcpListener, origin: &Origin) -> std:
     while !lease.sender.is_ready() {
         tokio::task::yield_now().await;
     }
-    pool.put_back(0, lease);
-    assert!(!pool.idle[0].borrow().is_empty(), "the connection is not taken back");
+    let before = rig.member.idle();
+    rig.pool.put_back(&rig.member, lease);
+    assert_eq!(rig.member.idle(), before + 1, "the connection is not taken back");
     peer
 }
 
@@ -59,10 +72,10 @@ async fn an_idle_connection_is_used_again() {
     LocalSet::new()
         .run_until(async {
             let (listener, origin) = origin();
-            let pool = pool(&origin, LONG, 8);
-            let _peer = used_once(&pool, &listener, &origin).await;
-            assert!(pool.checkout(0, true).is_some_and(|lease| lease.reused));
-            assert!(pool.checkout(0, true).is_none(), "it is in use now");
+            let rig = rig(&origin, LONG, 8);
+            let _peer = used_once(&rig, &listener).await;
+            assert!(rig.pool.checkout(&rig.member, true).is_some_and(|lease| lease.reused));
+            assert!(rig.pool.checkout(&rig.member, true).is_none(), "it is in use now");
         })
         .await;
 }
@@ -72,15 +85,12 @@ async fn a_connection_closed_a_moment_ago_is_not_used_for_a_write() {
     LocalSet::new()
         .run_until(async {
             let (listener, origin) = origin();
-            let pool = pool(&origin, LONG, 8);
-            let peer = used_once(&pool, &listener, &origin).await;
+            let rig = rig(&origin, LONG, 8);
+            let peer = used_once(&rig, &listener).await;
             // From here on the runtime gets no chance to notice: nothing is awaited.
             drop(peer);
-            assert!(
-                !pool.idle[0].borrow()[0].lease.sender.is_closed(),
-                "hyper knows: the test shows nothing"
-            );
-            assert!(pool.checkout(0, true).is_none());
+            assert!(!rig.member.newest_is_closed(), "hyper knows: the test shows nothing");
+            assert!(rig.pool.checkout(&rig.member, true).is_none());
         })
         .await;
 }
@@ -90,14 +100,14 @@ async fn a_connection_closed_some_time_ago_is_not_used_for_anything() {
     LocalSet::new()
         .run_until(async {
             let (listener, origin) = origin();
-            let pool = pool(&origin, LONG, 8);
-            let peer = used_once(&pool, &listener, &origin).await;
+            let rig = rig(&origin, LONG, 8);
+            let peer = used_once(&rig, &listener).await;
             drop(peer);
-            while !pool.idle[0].borrow()[0].lease.sender.is_closed() {
+            while !rig.member.newest_is_closed() {
                 tokio::task::yield_now().await;
             }
-            pool.reap();
-            assert!(pool.idle[0].borrow().is_empty());
+            rig.pool.reap();
+            assert_eq!(rig.member.idle(), 0);
         })
         .await;
 }
@@ -107,12 +117,12 @@ async fn surplus_is_closed() {
     LocalSet::new()
         .run_until(async {
             let (listener, origin) = origin();
-            let pool = pool(&origin, LONG, 1);
-            let _one = used_once(&pool, &listener, &origin).await;
-            let first = pool.checkout(0, false).unwrap();
-            let _other = used_once(&pool, &listener, &origin).await;
-            pool.put_back(0, first);
-            assert_eq!(pool.idle[0].borrow().len(), 1);
+            let rig = rig(&origin, LONG, 1);
+            let _one = used_once(&rig, &listener).await;
+            let first = rig.pool.checkout(&rig.member, false).unwrap();
+            let _other = used_once(&rig, &listener).await;
+            rig.pool.put_back(&rig.member, first);
+            assert_eq!(rig.member.idle(), 1);
         })
         .await;
 }
@@ -122,14 +132,54 @@ async fn what_was_idle_for_too_long_is_closed() {
     LocalSet::new()
         .run_until(async {
             let (listener, origin) = origin();
-            let pool = pool(&origin, LONG, 8);
-            let _peer = used_once(&pool, &listener, &origin).await;
+            let rig = rig(&origin, LONG, 8);
+            let _peer = used_once(&rig, &listener).await;
             tokio::time::advance(LONG - REAP_INTERVAL).await;
-            pool.reap();
-            assert_eq!(pool.idle[0].borrow().len(), 1);
+            rig.pool.reap();
+            assert_eq!(rig.member.idle(), 1);
             tokio::time::advance(REAP_INTERVAL).await;
-            pool.reap();
-            assert!(pool.idle[0].borrow().is_empty());
+            rig.pool.reap();
+            assert_eq!(rig.member.idle(), 0);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_none_any_more_keeps_no_connection() {
+    LocalSet::new()
+        .run_until(async {
+            let (listener, origin) = origin();
+            let rig = rig(&origin, LONG, 8);
+            let _peer = used_once(&rig, &listener).await;
+            let in_use = rig.pool.checkout(&rig.member, true).unwrap();
+            let _other = used_once(&rig, &listener).await;
+            let moved = "127.0.0.2:1".parse().unwrap();
+            let upstream = rig.membership.upstreams[0].clone();
+            assert!(rig.membership.update(&upstream, &[moved], std::time::Instant::now()));
+            let members = rig.pool.members(&rig.membership);
+            assert_eq!(members.iter().map(|m| m.endpoint.address).collect::<Vec<_>>(), [moved]);
+            assert_eq!(rig.member.idle(), 0);
+            rig.pool.put_back(&rig.member, in_use);
+            assert_eq!(rig.member.idle(), 0);
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_stays_keeps_its_connections() {
+    LocalSet::new()
+        .run_until(async {
+            let (listener, origin) = origin();
+            let rig = rig(&origin, LONG, 8);
+            let _peer = used_once(&rig, &listener).await;
+            let (stays, new) = (rig.member.endpoint.address, "127.0.0.2:1".parse().unwrap());
+            let upstream = rig.membership.upstreams[0].clone();
+            assert!(rig.membership.update(&upstream, &[new, stays], std::time::Instant::now()));
+            assert!(!rig.membership.update(&upstream, &[stays, new], std::time::Instant::now()));
+            let members = rig.pool.members(&rig.membership);
+            assert_eq!(members.len(), 2);
+            assert!(members.iter().any(|member| Rc::ptr_eq(member, &rig.member)));
+            assert_eq!(rig.member.idle(), 1);
         })
         .await;
 }

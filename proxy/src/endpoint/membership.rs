@@ -1,0 +1,99 @@
+//! The endpoints of all origins, as DNS changes them.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::{Endpoint, Upstream};
+use crate::health::Health;
+use crate::limit::Limit;
+use crate::metrics::Metrics;
+use crate::origin::Origin;
+
+/// Most endpoints of all origins together; further addresses are left out.
+pub const MOST_ENDPOINTS: usize = 64;
+
+/// All endpoints. Workers keep a copy of the list and look at the generation, which costs them nothing.
+#[derive(Debug)]
+pub struct Membership {
+    /// The configured origins, tier by tier.
+    pub upstreams: Vec<Arc<Upstream>>,
+    generation: AtomicU64,
+    list: Mutex<Arc<[Arc<Endpoint>]>>,
+    next: AtomicU64,
+}
+
+impl Membership {
+    /// The origins of these tiers. Those that are addresses have their endpoint at once; names wait for
+    /// [`Membership::update`].
+    pub fn new(tiers: &[Vec<Origin>], metrics: &Metrics, now: Instant) -> Self {
+        let upstreams: Vec<_> = tiers
+            .iter()
+            .enumerate()
+            .flat_map(|(tier, origins)| origins.iter().map(move |origin| (tier, origin)))
+            .map(|(tier, origin)| Arc::new(Upstream::new(origin.clone(), tier, metrics)))
+            .collect();
+        let membership = Self {
+            upstreams,
+            generation: AtomicU64::new(0),
+            list: Mutex::new(Arc::new([])),
+            next: AtomicU64::new(0),
+        };
+        for upstream in &membership.upstreams {
+            if let Some(address) = upstream.origin.address() {
+                membership.update(upstream, &[address], now);
+            }
+        }
+        membership
+    }
+
+    /// Changes with every change of the list.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// All endpoints at this moment.
+    pub fn list(&self) -> Arc<[Arc<Endpoint>]> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tries and answers under way at all endpoints of `upstream`.
+    pub fn in_flight(&self, upstream: &Arc<Upstream>) -> u64 {
+        let list = self.list();
+        let own = list.iter().filter(|endpoint| Arc::ptr_eq(&endpoint.upstream, upstream));
+        own.map(|endpoint| endpoint.in_flight()).sum()
+    }
+
+    /// From now on `upstream` has these addresses. Endpoints that stay keep what is known of them. `true` when
+    /// anything has changed.
+    pub fn update(&self, upstream: &Arc<Upstream>, addresses: &[SocketAddr], now: Instant) -> bool {
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = |endpoint: &Arc<Endpoint>| Arc::ptr_eq(&endpoint.upstream, upstream);
+        let stays = |endpoint: &Arc<Endpoint>| !own(endpoint) || addresses.contains(&endpoint.address);
+        let mut new: Vec<_> = list.iter().filter(|endpoint| stays(endpoint)).cloned().collect();
+        let before = new.len();
+        for &address in addresses {
+            let known = new.iter().any(|endpoint| own(endpoint) && endpoint.address == address);
+            if !known && new.len() < MOST_ENDPOINTS {
+                let number = self.next.fetch_add(1, Ordering::Relaxed);
+                // What joins a running list begins slowly; what is there from the start has nobody to lean on.
+                let joined = list.iter().any(own).then_some(now);
+                new.push(Arc::new(Endpoint {
+                    upstream: upstream.clone(),
+                    address,
+                    health: Health::new(now, joined),
+                    limit: Limit::new(now),
+                    number,
+                    in_flight: AtomicU64::new(0),
+                }));
+            }
+        }
+        let changed = new.len() != before || before != list.len();
+        if changed {
+            *list = new.into();
+            self.generation.fetch_add(1, Ordering::Release);
+        }
+        changed
+    }
+}
