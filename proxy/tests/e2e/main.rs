@@ -7,6 +7,7 @@
 
 mod cache;
 mod drain;
+mod endpoints;
 mod handover;
 mod limits;
 mod metrics;

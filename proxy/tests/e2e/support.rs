@@ -1,6 +1,7 @@
 //! What the tests play with: an origin that does as told, a proxy, a client that shows every byte.
 
 mod client;
+mod dns;
 mod load;
 mod origin;
 mod program;
@@ -9,6 +10,7 @@ mod proxy;
 use std::time::{Duration, Instant};
 
 pub(crate) use client::{Answer, Client, exchange, get, raw};
+pub(crate) use dns::NameServer;
 pub(crate) use load::Load;
 pub(crate) use origin::{Origin, Reply, ok};
 pub(crate) use program::{PROGRAM, Running, is_alive, program, program_at};
