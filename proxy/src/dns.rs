@@ -27,6 +27,16 @@ pub struct DnsConfig {
     pub max_ttl: Duration,
 }
 
+impl DnsConfig {
+    /// From the last of so many failures in a row to the next look-up: longer each time, but never so long that an
+    /// origin stays away for much longer than its name did.
+    fn after_failures(&self, failures: u32) -> Duration {
+        self.min_ttl.saturating_mul(1 << (failures - 1).min(20)).min(RETRY.max(self.min_ttl))
+    }
+}
+
+/// Longest pause after a look-up that failed.
+const RETRY: Duration = Duration::from_secs(10);
 /// How long one look-up may take, all servers together.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -48,6 +58,7 @@ pub(crate) async fn follow(origins: Arc<Origins>, upstream: Arc<Upstream>) {
     }
     let config = &origins.config().dns;
     let (host, port) = (upstream.origin.host(), upstream.origin.port());
+    let mut failures = 0;
     loop {
         let pause = match look_up(config, host).await {
             Ok((addresses, ttl)) => {
@@ -56,13 +67,15 @@ pub(crate) async fn follow(origins: Arc<Origins>, upstream: Arc<Upstream>) {
                     tracing::info!(host, ?addresses, "an origin's addresses have changed");
                     origins.queue.wake_all();
                 }
+                failures = 0;
                 ttl.clamp(config.min_ttl, config.max_ttl.max(config.min_ttl))
             }
             // Addresses that were right a moment ago are better than none.
             Err(error) => {
                 origins.metrics.lookups_failed.inc();
                 tracing::warn!(host, %error, "cannot look up an origin's addresses; what is known stays");
-                config.min_ttl
+                failures += 1;
+                config.after_failures(failures)
             }
         };
         sleep(pause).await;
@@ -106,4 +119,22 @@ fn name_server(address: &SocketAddr) -> NameServerConfig {
     let [mut udp, mut tcp] = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
     (udp.port, tcp.port) = (address.port(), address.port());
     NameServerConfig::new(address.ip(), true, vec![udp, tcp])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_up_that_fails_is_repeated_soon_and_then_less_often() {
+        let config =
+            DnsConfig { servers: vec![], min_ttl: Duration::from_secs(1), max_ttl: Duration::from_secs(60) };
+        let pauses = [1, 2, 3, 4, 5, 99].map(|failures| config.after_failures(failures).as_secs());
+        assert_eq!(pauses, [1, 2, 4, 8, 10, 10]);
+    }
+
+    #[test]
+    fn this_host_has_a_way_to_itself() {
+        assert!(is_routed(&Ipv4Addr::LOCALHOST.into()));
+    }
 }

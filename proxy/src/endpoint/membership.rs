@@ -97,3 +97,68 @@ impl Membership {
         changed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn addresses(hosts: std::ops::Range<u8>) -> Vec<SocketAddr> {
+        hosts.map(|host| ([127, 0, 0, host], 80).into()).collect()
+    }
+
+    fn membership(origins: &[&str], now: Instant) -> Membership {
+        let tier = origins.iter().map(|origin| origin.parse().unwrap()).collect();
+        Membership::new(&[tier], &Metrics::new(), now)
+    }
+
+    #[test]
+    fn an_address_is_an_endpoint_at_once_and_a_name_none_until_it_is_looked_up() {
+        let now = Instant::now();
+        let membership = membership(&["http://127.0.0.1", "http://[::1]:81", "http://a.example"], now);
+        let list: Vec<String> = membership.list().iter().map(|e| e.address.to_string()).collect();
+        assert_eq!(list, ["127.0.0.1:80", "[::1]:81"]);
+    }
+
+    #[test]
+    fn what_stays_is_the_same_endpoint_and_the_generation_tells_of_changes_only() {
+        let now = Instant::now();
+        let membership = membership(&["http://a.example"], now);
+        let upstream = membership.upstreams[0].clone();
+        assert!(membership.update(&upstream, &addresses(1..3), now));
+        let (before, generation) = (membership.list(), membership.generation());
+        assert!(!membership.update(&upstream, &addresses(1..3), now));
+        assert_eq!(membership.generation(), generation);
+        assert!(membership.update(&upstream, &addresses(2..4), now));
+        assert_ne!(membership.generation(), generation);
+        let after = membership.list();
+        assert!(Arc::ptr_eq(&before[1], &after[0]));
+        assert_eq!(after.len(), 2);
+    }
+
+    #[test]
+    fn what_joins_begins_slowly_but_not_what_is_there_from_the_start() {
+        let now = Instant::now();
+        let membership = membership(&["http://a.example"], now);
+        let upstream = membership.upstreams[0].clone();
+        membership.update(&upstream, &addresses(1..2), now);
+        membership.update(&upstream, &addresses(1..3), now);
+        let weights: Vec<bool> = membership
+            .list()
+            .iter()
+            .map(|endpoint| endpoint.health.weight(now, Duration::from_secs(1)) < 1.0)
+            .collect();
+        assert_eq!(weights, [false, true]);
+    }
+
+    #[test]
+    fn a_name_with_too_many_addresses_does_not_crowd_out_what_is_there() {
+        let now = Instant::now();
+        let membership = membership(&["http://127.0.1.1", "http://a.example"], now);
+        let upstream = membership.upstreams[1].clone();
+        membership.update(&upstream, &addresses(0..200), now);
+        let list = membership.list();
+        assert_eq!(list.len(), MOST_ENDPOINTS);
+        assert_eq!(list[0].address, "127.0.1.1:80".parse().unwrap());
+    }
+}
