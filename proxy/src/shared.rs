@@ -59,7 +59,11 @@ impl Shared {
         Ok(Self {
             origins: match *self.origins.config() == OriginsConfig::of(&config) {
                 true => self.origins.clone(),
-                false => origins(&config, &self.metrics),
+                false => {
+                    let origins = origins(&config, &self.metrics);
+                    origins.endpoints.inherit(&self.origins.endpoints, Instant::now());
+                    origins
+                }
             },
             budget: match old.retry.budget == config.retry.budget {
                 true => self.budget.clone(),

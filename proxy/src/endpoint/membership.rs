@@ -48,6 +48,19 @@ impl Membership {
         membership
     }
 
+    /// Takes over the addresses that `predecessor` knows of the same origins: a look-up need not succeed once more
+    /// before they can be asked.
+    pub fn inherit(&self, predecessor: &Self, now: Instant) {
+        let known = predecessor.list();
+        for upstream in &self.upstreams {
+            let same = known.iter().filter(|endpoint| endpoint.upstream.origin == upstream.origin);
+            let addresses: Vec<_> = same.map(|endpoint| endpoint.address).collect();
+            if !addresses.is_empty() {
+                self.update(upstream, &addresses, now);
+            }
+        }
+    }
+
     /// Changes with every change of the list.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
@@ -149,6 +162,18 @@ mod tests {
             .map(|endpoint| endpoint.health.weight(now, Duration::from_secs(1)) < 1.0)
             .collect();
         assert_eq!(weights, [false, true]);
+    }
+
+    #[test]
+    fn a_successor_knows_the_addresses_of_the_origins_that_stay() {
+        let now = Instant::now();
+        let old = membership(&["http://a.example", "http://b.example"], now);
+        old.update(&old.upstreams[0], &addresses(1..3), now);
+        old.update(&old.upstreams[1], &addresses(5..6), now);
+        let new = membership(&["http://127.0.0.9", "http://a.example"], now);
+        new.inherit(&old, now);
+        let list: Vec<_> = new.list().iter().map(|endpoint| endpoint.address).collect();
+        assert_eq!(list, [addresses(9..10), addresses(1..3)].concat());
     }
 
     #[test]
