@@ -1,7 +1,8 @@
-//! The retry budget: how much extra load all workers together may put on the origins.
+//! The budget of further tries: how much extra load all workers together may put on the origins.
 //!
 //! A retry draws on it when it is *planned*, so that a burst of failures cannot hide in back-off and
-//! arrive all at once later.
+//! arrive all at once later. Hedges draw on the same budget, but leave the last of it to retries: a try after a
+//! failure is worth more than one beside a try that may yet succeed.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -11,18 +12,30 @@ const WINDOW: u64 = 10;
 /// One more slot than the window, so that the slot being reused is never one that still counts.
 const SLOTS: usize = WINDOW as usize + 1;
 
+/// The share of the budget that hedges leave to retries.
+const RESERVE: f64 = 0.05;
+
+/// What a further try is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// It follows one that failed.
+    Retry,
+    /// It begins beside one that is slow.
+    Hedge,
+}
+
 /// How generous the budget is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BudgetConfig {
-    /// Retries allowed per recent request, 0 to 1.
+    /// Further tries allowed per recent request, 0 to 1.
     pub ratio: f64,
-    /// Retries per second that are allowed whatever the load.
+    /// Further tries per second that are allowed whatever the load.
     pub floor: u32,
 }
 
-/// Retries allowed over the last 10 s: a share of the requests of that time, plus a floor.
+/// Further tries allowed over the last 10 s: a share of the requests of that time, plus a floor.
 ///
-/// Each second has one slot of 64 bits (second, requests, retries), changed by compare-and-swap: no lock
+/// Each second has one slot of 64 bits (second, requests, retries, hedges), changed by compare-and-swap: no lock
 /// is taken on the path of a request.
 #[derive(Debug)]
 pub struct Budget {
@@ -31,33 +44,49 @@ pub struct Budget {
     slots: [AtomicU64; SLOTS],
 }
 
-/// One second's counts: 16 bits of the second's number, 28 of requests, 20 of retries. Counts saturate.
+/// One second's counts: 10 bits of the second's number, 22 of requests, 16 of retries and of hedges. Counts saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Slot {
     second: u16,
     requests: u32,
     retries: u32,
+    hedges: u32,
+}
+
+/// What came together in the window.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    requests: u64,
+    retries: u64,
+    hedges: u64,
 }
 
 impl Slot {
-    const MAX_REQUESTS: u32 = (1 << 28) - 1;
-    const MAX_RETRIES: u32 = (1 << 20) - 1;
+    /// Many times the window, so that a slot of the same number is never one of another time.
+    const SECONDS: u64 = 1 << 10;
+    const MAX_REQUESTS: u32 = (1 << 22) - 1;
+    const MAX_TRIES: u32 = (1 << 16) - 1;
 
     fn unpack(bits: u64) -> Self {
         Self {
-            second: (bits >> 48) as u16,
-            requests: (bits >> 20) as u32 & Self::MAX_REQUESTS,
-            retries: bits as u32 & Self::MAX_RETRIES,
+            second: (bits >> 54) as u16,
+            requests: (bits >> 32) as u32 & Self::MAX_REQUESTS,
+            retries: (bits >> 16) as u32 & Self::MAX_TRIES,
+            hedges: bits as u32 & Self::MAX_TRIES,
         }
     }
 
     fn pack(self) -> u64 {
-        u64::from(self.second) << 48 | u64::from(self.requests) << 20 | u64::from(self.retries)
+        u64::from(self.second) << 54
+            | u64::from(self.requests) << 32
+            | u64::from(self.retries) << 16
+            | u64::from(self.hedges)
     }
 
     /// This slot if it is of `second`, else an empty one.
-    fn at(self, second: u16) -> Self {
-        if self.second == second { self } else { Self { second, requests: 0, retries: 0 } }
+    fn at(self, second: u64) -> Self {
+        let second = (second % Self::SECONDS) as u16;
+        if self.second == second { self } else { Self { second, ..Self::default() } }
     }
 }
 
@@ -73,16 +102,36 @@ impl Budget {
         self.update(now, |slot| slot.requests = (slot.requests + 1).min(Slot::MAX_REQUESTS));
     }
 
-    /// Takes one retry out of the budget; `false` when there is none left.
-    pub fn draw(&self, now: Instant) -> bool {
-        let (requests, retries) = self.recent(now);
-        let allowed = requests as f64 * self.config.ratio + f64::from(self.config.floor) * WINDOW as f64;
-        if retries as f64 + 1.0 > allowed {
+    /// Takes one further try out of the budget; `false` when there is none left for this use.
+    pub fn draw(&self, of: Use, now: Instant) -> bool {
+        let recent = self.recent(now);
+        let allowed = match of {
+            Use::Retry => self.allowed(recent),
+            Use::Hedge => self.allowed(recent) * (1.0 - RESERVE),
+        };
+        if (recent.retries + recent.hedges) as f64 + 1.0 > allowed {
             return false;
         }
         // Two workers may both see the last one and take it: the overshoot is at most the number of workers.
-        self.update(now, |slot| slot.retries = (slot.retries + 1).min(Slot::MAX_RETRIES));
+        self.update(now, |slot| {
+            let tries = match of {
+                Use::Retry => &mut slot.retries,
+                Use::Hedge => &mut slot.hedges,
+            };
+            *tries = (*tries + 1).min(Slot::MAX_TRIES);
+        });
         true
+    }
+
+    /// The share of requests for which there is a hedge, once retries have what they need.
+    pub fn affordable(&self, now: Instant) -> f64 {
+        let recent = self.recent(now);
+        let left = self.allowed(recent) * (1.0 - RESERVE) - recent.retries as f64;
+        (left / recent.requests.max(1) as f64).clamp(0.0, 1.0)
+    }
+
+    fn allowed(&self, recent: Recent) -> f64 {
+        recent.requests as f64 * self.config.ratio + f64::from(self.config.floor) * WINDOW as f64
     }
 
     fn second(&self, now: Instant) -> u64 {
@@ -94,7 +143,7 @@ impl Budget {
         let cell = &self.slots[second as usize % SLOTS];
         let mut seen = cell.load(Ordering::Relaxed);
         loop {
-            let mut slot = Slot::unpack(seen).at(second as u16);
+            let mut slot = Slot::unpack(seen).at(second);
             change(&mut slot);
             match cell.compare_exchange_weak(seen, slot.pack(), Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return,
@@ -103,15 +152,18 @@ impl Budget {
         }
     }
 
-    /// Requests and retries of the last [`WINDOW`] seconds, the running one included.
-    fn recent(&self, now: Instant) -> (u64, u64) {
+    /// What came in the last [`WINDOW`] seconds, the running one included.
+    fn recent(&self, now: Instant) -> Recent {
         let newest = self.second(now);
         let oldest = newest.saturating_sub(WINDOW - 1).max(1);
-        (oldest..=newest).fold((0, 0), |(requests, retries), second| {
-            let slot =
-                Slot::unpack(self.slots[second as usize % SLOTS].load(Ordering::Relaxed)).at(second as u16);
-            (requests + u64::from(slot.requests), retries + u64::from(slot.retries))
-        })
+        let mut recent = Recent::default();
+        for second in oldest..=newest {
+            let slot = Slot::unpack(self.slots[second as usize % SLOTS].load(Ordering::Relaxed)).at(second);
+            recent.requests += u64::from(slot.requests);
+            recent.retries += u64::from(slot.retries);
+            recent.hedges += u64::from(slot.hedges);
+        }
+        recent
     }
 }
 
@@ -122,7 +174,7 @@ mod tests {
     use std::time::Duration;
 
     fn draws(budget: &Budget, now: Instant) -> usize {
-        std::iter::from_fn(|| budget.draw(now).then_some(())).take(100_000).count()
+        std::iter::from_fn(|| budget.draw(Use::Retry, now).then_some(())).take(100_000).count()
     }
 
     #[test]
@@ -137,7 +189,7 @@ mod tests {
     fn without_a_floor_and_without_requests_nothing_is_retried() {
         let start = Instant::now();
         let budget = Budget::new(BudgetConfig { ratio: 0.2, floor: 0 }, start);
-        assert!(!budget.draw(start));
+        assert!(!budget.draw(Use::Retry, start));
     }
 
     #[test]
@@ -147,15 +199,32 @@ mod tests {
         (0..50).for_each(|_| budget.deposit(start));
         assert_eq!(draws(&budget, start + Duration::from_secs(9)), 50);
         let later = start + Duration::from_secs(10);
-        assert!(!budget.draw(later));
+        assert!(!budget.draw(Use::Retry, later));
         budget.deposit(start + Duration::from_secs(40));
         assert_eq!(draws(&budget, start + Duration::from_secs(40)), 1);
     }
 
+    #[test]
+    fn hedges_leave_the_last_of_the_budget_to_retries() {
+        let start = Instant::now();
+        let budget = Budget::new(BudgetConfig { ratio: 0.2, floor: 0 }, start);
+        (0..1000).for_each(|_| budget.deposit(start));
+        assert!((budget.affordable(start) - 0.19).abs() < 1e-9);
+        let hedges = std::iter::from_fn(|| budget.draw(Use::Hedge, start).then_some(())).count();
+        assert_eq!((hedges, draws(&budget, start)), (190, 10));
+        assert!(!budget.draw(Use::Hedge, start));
+        assert!((budget.affordable(start) - 0.18).abs() < 1e-9, "hedges do not count against themselves");
+    }
+
     proptest! {
         #[test]
-        fn a_slot_survives_packing(second: u16, requests in 0..=Slot::MAX_REQUESTS, retries in 0..=Slot::MAX_RETRIES) {
-            let slot = Slot { second, requests, retries };
+        fn a_slot_survives_packing(
+            second in 0..Slot::SECONDS as u16,
+            requests in 0..=Slot::MAX_REQUESTS,
+            retries in 0..=Slot::MAX_TRIES,
+            hedges in 0..=Slot::MAX_TRIES,
+        ) {
+            let slot = Slot { second, requests, retries, hedges };
             prop_assert_eq!(Slot::unpack(slot.pack()), slot);
         }
 
@@ -169,7 +238,7 @@ mod tests {
                 if is_request {
                     budget.deposit(now);
                     requests += 1;
-                } else if budget.draw(now) {
+                } else if budget.draw(Use::Retry, now) {
                     retries += 1;
                 }
                 prop_assert!(f64::from(retries) <= f64::from(requests) * 0.5);

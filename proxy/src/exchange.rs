@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::balance::Tried;
 use crate::body::replay::Replay;
 use crate::body::upstream::UpstreamBody;
+use crate::budget::Use;
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::forward::Outgoing;
@@ -122,7 +123,7 @@ impl<'a> Exchange<'a> {
             Plan::Free => Duration::ZERO,
             // The pause would only put off what the client is going to be told.
             Plan::After(_) if shared.origins.breaker.is_failing() => return Err(Denied::Breaker),
-            Plan::After(_) if !shared.budget.draw(facts.now) => return Err(Denied::Budget),
+            Plan::After(_) if !shared.budget.draw(Use::Retry, facts.now) => return Err(Denied::Budget),
             Plan::After(pause) => pause,
         };
         shared.metrics.retries[facts.reason.index()].inc();

@@ -30,6 +30,8 @@ pub mod handler;
 pub mod handover;
 pub mod health;
 pub mod limit;
+pub mod hedge;
+pub mod latency;
 pub mod link;
 pub mod listen;
 pub mod log;
