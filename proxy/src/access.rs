@@ -44,8 +44,25 @@ pub struct Line {
     pub duration_us: u64,
     /// Tries sent to origins.
     pub attempts: u32,
+    /// Each of them, in the order of their ends.
+    pub tries: Vec<TryLine>,
     /// What the cache had to say.
     pub cache: &'static str,
+}
+
+/// What is logged of one try.
+#[derive(Clone, Debug, Serialize)]
+pub struct TryLine {
+    /// Where it went.
+    pub endpoint: String,
+    /// `first`, `retry` after one that failed, or `hedge` beside one that is slow.
+    pub kind: &'static str,
+    /// How it ended, as the metrics' label tells.
+    pub outcome: &'static str,
+    /// When it began, from the request's head, in microseconds.
+    pub start_us: u64,
+    /// Time until its answer's head, or until it failed or was given up, in microseconds.
+    pub duration_us: u64,
 }
 
 /// Longest wait for the last lines to be written when the proxy ends.
@@ -133,6 +150,7 @@ mod tests {
             bytes: 0,
             duration_us: 1,
             attempts: 1,
+            tries: Vec::new(),
             cache: "miss",
         }
     }

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response, StatusCode};
 
+use crate::retry::Reason;
+
 /// Why a request is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -83,6 +85,16 @@ impl Refusal {
 }
 
 impl Failure {
+    /// What the client is told when the last try failed for `reason`, and there is no answer at all.
+    pub const fn of(reason: Reason) -> Self {
+        match reason {
+            Reason::Connect => Self::Connect,
+            Reason::Garbled => Self::Garbled,
+            Reason::Timeout => Self::Timeout,
+            _ => Self::Reset,
+        }
+    }
+
     /// The status that tells the client.
     pub const fn status(self) -> StatusCode {
         match self {

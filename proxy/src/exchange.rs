@@ -1,15 +1,21 @@
-//! One request's tries: choose an origin, send, and on failure carry out what [`crate::retry`] decides.
+//! One request's tries: choose an origin, send, and on failure carry out what [`crate::retry`] decides; beside a slow
+//! try another one, when [`crate::hedge`] says so. The first good answer wins, and the others are cancelled.
 
 mod attempt;
 mod entry;
+mod keep;
+mod race;
 
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::response::Parts as ResponseHead;
-use http_body_util::BodyExt;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::balance::Tried;
 use crate::body::replay::Replay;
@@ -18,14 +24,17 @@ use crate::budget::Use;
 use crate::connection::Connection;
 use crate::error::Failure;
 use crate::forward::Outgoing;
+use crate::hedge::{self, Before};
+use crate::latency::{Key, Outlook};
+use crate::metrics::Hedged;
+use crate::pool::Member;
 use crate::record::Record;
-use crate::retry::{Delivery, Denied, Facts, Plan, Policy, Reason, retry_after};
-use crate::route::RoutePolicy;
-use attempt::{Answer, TryError};
+use crate::retry::{Delivery, Denied, Facts, Plan, Policy, Reason, Repeat, retry_after};
+use crate::route::{HedgePolicy, RoutePolicy};
+use attempt::{Answer, Failed, TryError};
 pub use entry::NoEntry;
-
-/// Most of a failed answer's body that is held while further tries are made, in bytes.
-const MOST_KEPT: usize = 64 << 10;
+use keep::Keeper;
+use race::{Event, Race};
 
 /// What all tries together came to.
 #[derive(Debug)]
@@ -40,7 +49,7 @@ pub enum Outcome {
     BrokenRequest,
 }
 
-/// One request and what is known of its tries.
+/// One request and what is known of its tries, which share it while they are under way.
 #[derive(Debug)]
 pub struct Exchange<'a> {
     connection: &'a Connection,
@@ -48,20 +57,25 @@ pub struct Exchange<'a> {
     policy: RoutePolicy,
     body: Option<&'a Replay>,
     start: Instant,
-    tried: Tried,
-    tries: u32,
-    raced: bool,
-    kept: Option<(ResponseHead, Bytes)>,
+    record: RefCell<&'a mut Record>,
+    tried: Cell<Tried>,
+    tries: Cell<u32>,
+    raced: Cell<bool>,
+    /// When the next try is to begin beside those under way.
+    hedge_at: Cell<Option<Instant>>,
+    /// In less than this, hardly any try at the origin asked last has its answer.
+    least: Cell<Duration>,
 }
 
 impl<'a> Exchange<'a> {
-    /// A request that began at `start`, treated as its route's `policy` says.
+    /// A request that began at `start`, treated as its route's `policy` says, and accounted for in `record`.
     pub fn new(
         connection: &'a Connection,
         outgoing: &'a Outgoing<'a>,
         policy: RoutePolicy,
         body: Option<&'a Replay>,
         start: Instant,
+        record: &'a mut Record,
     ) -> Self {
         Self {
             connection,
@@ -69,46 +83,79 @@ impl<'a> Exchange<'a> {
             policy,
             body,
             start,
-            tried: Tried::default(),
-            tries: 0,
-            raced: false,
-            kept: None,
+            record: RefCell::new(record),
+            tried: Cell::default(),
+            tries: Cell::new(0),
+            raced: Cell::new(false),
+            hedge_at: Cell::new(None),
+            least: Cell::new(Duration::ZERO),
         }
     }
 
     /// Tries until there is an answer, or no further try is to be made.
-    pub async fn run(mut self, record: &mut Record) -> Outcome {
-        let shared = &self.connection.worker.shared;
-        shared.budget.deposit(self.start.into_std());
-        let mut fresh = false;
+    pub async fn run(self) -> Outcome {
+        let this = &self;
+        let shared = &this.connection.worker.shared;
+        shared.budget.deposit(this.start.into_std());
+        // The first try, and whichever follows a failed one, needs no memory of its own.
+        let mut first = pin!(Some(this.attempt(Before::Nothing, false)));
+        let mut race = Race::new();
+        let mut keeper = Keeper::default();
         loop {
-            let place = match self.enter().await {
-                Ok(place) => place,
-                Err(why) => return self.stay_out(why),
-            };
-            self.tried.insert(place.endpoint().number());
-            self.tries += 1;
-            record.attempt();
-            let (facts, last) = match self.attempt(place, fresh).await {
-                Ok(answer) => match Reason::of_status(answer.head.status.as_u16()) {
-                    None => return Outcome::Answer(answer.head, answer.body),
-                    Some(reason) => (self.facts_of_answer(reason, &answer), Ok(answer)),
-                },
-                Err(TryError::Request) => return Outcome::BrokenRequest,
-                Err(TryError::Origin(failed)) => {
-                    let facts = self.facts(failed.reason, failed.delivery, failed.reused);
-                    (facts, Err(failed.reason))
+            let event = poll_fn(|cx| {
+                keeper.poll(cx);
+                race.poll(cx, first.as_mut(), &this.hedge_at, &this.connection.patience)
+            });
+            let (before, result) = match event.await {
+                Event::Ended(ended) => ended,
+                Event::Hedge => {
+                    this.hedge_at.set(None);
+                    if this.may_hedge(race.under_way(&first)) {
+                        race.beside(this.attempt(Before::Beside, false));
+                    }
+                    continue;
+                }
+                Event::Retry(fresh) => {
+                    let attempt = this.attempt(Before::Failure, fresh);
+                    if first.is_none() {
+                        first.set(Some(attempt))
+                    } else {
+                        race.beside(attempt)
+                    }
+                    continue;
                 }
             };
-            match self.decide(&facts) {
+            let (facts, last) = match result {
+                Ok(answer) => match this.reason(&answer) {
+                    None => {
+                        if before == Before::Beside {
+                            shared.metrics.hedges[Hedged::Won as usize].inc();
+                        }
+                        return Outcome::Answer(answer.head, answer.body);
+                    }
+                    Some(reason) => (this.facts_of_answer(reason, &answer), Ok(answer)),
+                },
+                Err(TryError::Request) => return Outcome::BrokenRequest,
+                Err(TryError::NoEntry(_)) if race.goes_on(&first) => continue,
+                Err(TryError::NoEntry(why)) => return this.stay_out(why, keeper),
+                Err(TryError::Origin(failed)) => (this.facts(failed), Err(failed.reason)),
+            };
+            if race.retries() {
+                keeper.hold(last);
+                continue;
+            }
+            match this.decide(&facts) {
                 Ok(pause) => {
-                    self.raced |= facts.reason == Reason::IdleRace;
-                    fresh = facts.reused;
-                    self.pause(pause, last.ok()).await;
+                    this.raced.set(this.raced.get() || facts.reason == Reason::IdleRace);
+                    race.retry_at(Instant::now() + pause, facts.reused);
+                    keeper.hold(last);
                 }
                 Err(denied) => {
                     shared.metrics.denied[denied.index()].inc();
-                    return self.give_up(last);
+                    if !race.goes_on(&first) {
+                        return keeper.give_up(last);
+                    }
+                    keeper.hold(last);
                 }
             }
         }
@@ -130,24 +177,30 @@ impl<'a> Exchange<'a> {
         Ok(pause)
     }
 
-    fn facts(&self, reason: Reason, delivery: Delivery, reused: bool) -> Facts {
+    /// What is wrong with an answer, if the request is to be sent again for it.
+    fn reason(&self, answer: &Answer) -> Option<Reason> {
+        Reason::of_answer(answer.head.status.as_u16(), &answer.head.headers)
+    }
+
+    fn facts(&self, failed: Failed) -> Facts {
         Facts {
-            reason,
-            delivery,
-            reused,
+            reason: failed.reason,
+            delivery: failed.delivery,
+            reused: failed.reused,
             repeat: self.outgoing.repeat,
             replayable: self.body.is_none_or(Replay::is_replayable),
-            tries: self.tries,
-            raced: self.raced,
+            tries: self.tries.get(),
+            raced: self.raced.get(),
             retry_after: None,
             now: Instant::now().into_std(),
             deadline: self.deadline().into_std(),
+            least: self.least.get(),
         }
     }
 
     fn facts_of_answer(&self, reason: Reason, answer: &Answer) -> Facts {
         let retry_after = retry_after(&answer.head.headers, SystemTime::now());
-        Facts { retry_after, ..self.facts(reason, Delivery::Possible, false) }
+        Facts { retry_after, ..self.facts(Failed { reason, delivery: Delivery::Possible, reused: false }) }
     }
 
     /// When the client's patience ends. It is counted from the last byte of the request: an upload may take its time.
@@ -156,59 +209,56 @@ impl<'a> Exchange<'a> {
         from + self.policy.deadline
     }
 
-    /// Waits; what came of the failed try's answer by then is held, should nothing better come.
-    async fn pause(&mut self, pause: Duration, failed: Option<Answer>) {
-        let mut sleep = pin!(sleep_until(Instant::now() + pause));
-        if let Some(Answer { head, body }) = failed {
-            tokio::select! {
-                biased;
-                whole = collect(body) => {
-                    if let Some(whole) = whole {
-                        self.kept = Some((head, whole));
-                    }
-                }
-                () = &mut sleep => return,
-            }
+    /// Which tries take as long as one at this endpoint.
+    fn key(&self, member: &Member) -> Key {
+        Key {
+            route: self.policy.route,
+            safe: self.outgoing.method.is_safe(),
+            origin: Arc::as_ptr(&member.endpoint.upstream) as usize,
         }
-        if !pause.is_zero() {
-            sleep.await;
+    }
+
+    /// Whether and when the try that begins now at `member` is to have another one beside it.
+    fn plan_hedge(&self, member: &Member, before: Before) {
+        let worker = &self.connection.worker;
+        let Some(outlook) = worker.latencies.outlook(self.key(member)) else { return };
+        self.least.set(outlook.least());
+        self.hedge_at.set(self.hedging().and_then(|policy| self.hedge_at(policy, &outlook, before)));
+    }
+
+    /// Only what merely reads, and has nothing to be sent twice, is hedged.
+    fn hedging(&self) -> Option<HedgePolicy> {
+        let harmless = self.outgoing.repeat == Repeat::Harmless;
+        self.policy.hedge.filter(|_| harmless && self.body.is_none() && self.outgoing.method.is_safe())
+    }
+
+    fn hedge_at(&self, policy: HedgePolicy, outlook: &Rc<Outlook>, before: Before) -> Option<Instant> {
+        let now = Instant::now().into_std();
+        let facts = hedge::Facts {
+            outlook,
+            began: now,
+            deadline: self.deadline().into_std(),
+            before,
+            affordable: self.connection.worker.shared.budget.affordable(now),
+        };
+        hedge::when(policy, &facts).map(Instant::from_std)
+    }
+
+    /// Whether a try may begin beside those `under_way`; draws on the budget.
+    fn may_hedge(&self, under_way: usize) -> bool {
+        let shared = &self.connection.worker.shared;
+        if !(1..hedge::MOST_AT_ONCE).contains(&under_way) || self.tries.get() >= self.policy.tries {
+            return false;
         }
+        let paid = shared.budget.draw(Use::Hedge, Instant::now().into_std());
+        let what = if paid { Hedged::Made } else { Hedged::Denied };
+        shared.metrics.hedges[what as usize].inc();
+        paid
     }
 
     /// The origin's own last answer if there is one, else why no try is made.
-    fn stay_out(self, why: NoEntry) -> Outcome {
+    fn stay_out(&self, why: NoEntry, keeper: Keeper) -> Outcome {
         self.connection.worker.shared.metrics.refused[why as usize].inc();
-        match self.kept {
-            Some((head, body)) => Outcome::Kept(head, body),
-            None => Outcome::Failed(why.failure()),
-        }
+        keeper.kept().unwrap_or(Outcome::Failed(why.failure()))
     }
-
-    /// The origin's own last answer if there is one, else what the last try came to.
-    fn give_up(self, last: Result<Answer, Reason>) -> Outcome {
-        match (last, self.kept) {
-            (Ok(answer), _) => Outcome::Answer(answer.head, answer.body),
-            (Err(_), Some((head, body))) => Outcome::Kept(head, body),
-            (Err(reason), None) => Outcome::Failed(match reason {
-                Reason::Connect => Failure::Connect,
-                Reason::Garbled => Failure::Garbled,
-                Reason::Timeout => Failure::Timeout,
-                _ => Failure::Reset,
-            }),
-        }
-    }
-}
-
-/// The whole body, if it is small and comes whole.
-async fn collect(mut body: UpstreamBody) -> Option<Bytes> {
-    let mut whole = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.ok()?.into_data() {
-            if whole.len() + data.len() > MOST_KEPT {
-                return None;
-            }
-            whole.extend_from_slice(&data);
-        }
-    }
-    Some(whole.freeze())
 }

@@ -108,7 +108,8 @@ async fn pass(
         forward::request(head, target, id.clone(), &connection.client, &shared.config.forwarded);
     outgoing.repeat = outgoing.repeat.under(policy.repeat);
     let replay = (!body.is_end_stream()).then(|| Replay::new(body, policy.replay, start));
-    let outcome = Exchange::new(connection, &outgoing, policy, replay.as_ref(), start).run(&mut record).await;
+    let outcome =
+        Exchange::new(connection, &outgoing, policy, replay.as_ref(), start, &mut record).run().await;
     if replay.is_some_and(|body| body.has_ended())
         && let Some(scanner) = connection.link.scanner()
     {

@@ -36,7 +36,7 @@ pub struct Key {
     pub route: u16,
     /// Whether the method only reads.
     pub safe: bool,
-    /// The origin, by its place among all.
+    /// The origin, by any number of its own.
     pub origin: usize,
 }
 

@@ -51,6 +51,22 @@ impl ReloadResult {
     }
 }
 
+/// What became of a hedge: a try beside one that is slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hedged {
+    /// It was made.
+    Made,
+    /// It brought the answer that the client got. It counts as made, too.
+    Won,
+    /// The budget did not allow it.
+    Denied,
+}
+
+impl Hedged {
+    /// The values of the `result` label, in the order of the variants.
+    pub const NAMES: [&str; 3] = ["made", "won", "denied"];
+}
+
 /// Every counter of the process, shared by all workers.
 #[derive(Debug)]
 pub struct Metrics {
@@ -75,6 +91,8 @@ pub struct Metrics {
     pub cache_entries: IntGauge,
     /// Retries made, in the order of [`Reason::ALL`].
     pub retries: [IntCounter; Reason::ALL.len()],
+    /// What became of hedges, in the order of [`Hedged`].
+    pub hedges: [IntCounter; Hedged::NAMES.len()],
     /// Retries wanted but not made, in the order of [`Denied::ALL`].
     pub denied: [IntCounter; Denied::ALL.len()],
     /// Requests that no try was made for, in the order of [`NoEntry::NAMES`].
@@ -104,6 +122,12 @@ impl Metrics {
         let r = Registry::new();
         let cache = vec(&r, "hosp_proxy_cache_requests_total", "Cache look-ups by result.", &["result"]);
         let retries = vec(&r, "hosp_proxy_retries_total", "Retries made, by what went wrong.", &["reason"]);
+        let hedges = vec(
+            &r,
+            "hosp_proxy_hedges_total",
+            "Tries made beside a slow one, how many of them won, and how many the budget denied.",
+            &["result"],
+        );
         let denied = vec(
             &r,
             "hosp_proxy_retries_denied_total",
@@ -171,6 +195,7 @@ impl Metrics {
             ),
             breaker: breaker(&r),
             retries: Reason::ALL.map(|reason| retries.with_label_values(&[reason.name()])),
+            hedges: Hedged::NAMES.map(|result| hedges.with_label_values(&[result])),
             denied: Denied::ALL.map(|reason| denied.with_label_values(&[reason.name()])),
             cut: counter(
                 &r,

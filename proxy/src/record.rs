@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 
-use crate::access::Line;
+use crate::access::{Line, TryLine};
 use crate::cache::CacheResult;
 use crate::client::Client;
 use crate::connection::Connection;
@@ -34,6 +34,7 @@ struct Details {
     host: String,
     path: String,
     request_id: HeaderValue,
+    tries: Vec<TryLine>,
 }
 
 impl std::fmt::Debug for Record {
@@ -65,6 +66,7 @@ impl Record {
                 host: head.headers.get(http::header::HOST).map(text).unwrap_or_default(),
                 path: head.uri.path().to_owned(),
                 request_id: request_id.clone(),
+                tries: Vec::new(),
             })
         });
         Self {
@@ -89,6 +91,13 @@ impl Record {
     /// Takes note of a try.
     pub fn attempt(&mut self) {
         self.attempts += 1;
+    }
+
+    /// Takes note of how a try ended, if that is logged.
+    pub fn tried(&mut self, line: impl FnOnce() -> TryLine) {
+        if let Some(details) = &mut self.details {
+            details.tries.push(line());
+        }
     }
 
     /// Takes note of the status answered.
@@ -128,6 +137,7 @@ impl Drop for Record {
                 bytes: self.bytes,
                 duration_us: duration.as_micros() as u64,
                 attempts: self.attempts,
+                tries: details.tries,
                 cache: self.cache.map_or("none", CacheResult::name),
             });
         }

@@ -6,6 +6,7 @@ mod retry_after;
 
 use std::time::{Duration, Instant};
 
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, Method};
 
 pub use retry_after::retry_after;
@@ -23,6 +24,8 @@ pub enum Reason {
     Garbled,
     /// No head within the time for one try.
     Timeout,
+    /// The origin answered 429, and said when to come again.
+    Status429,
     /// The origin answered 500.
     Status500,
     /// The origin answered 502.
@@ -37,11 +40,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of [`Reason::index`].
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Connect,
         Self::Reset,
         Self::Garbled,
         Self::Timeout,
+        Self::Status429,
         Self::Status500,
         Self::Status502,
         Self::Status503,
@@ -56,6 +60,7 @@ impl Reason {
             Self::Reset => "reset",
             Self::Garbled => "garbled",
             Self::Timeout => "timeout",
+            Self::Status429 => "status_429",
             Self::Status500 => "status_500",
             Self::Status502 => "status_502",
             Self::Status503 => "status_503",
@@ -79,6 +84,14 @@ impl Reason {
             _ => None,
         }
     }
+
+    /// The same of a whole answer: a 429 is for the client, unless it says when to come again.
+    pub fn of_answer(status: u16, headers: &HeaderMap) -> Option<Self> {
+        match status {
+            429 if headers.contains_key(RETRY_AFTER) => Some(Self::Status429),
+            _ => Self::of_status(status),
+        }
+    }
 }
 
 /// Why a retry that was wanted is not made.
@@ -90,7 +103,7 @@ pub enum Denied {
     Body,
     /// All tries are used up.
     Tries,
-    /// The next try could not start before the deadline.
+    /// The next try could not finish before the deadline.
     Deadline,
     /// The budget is used up.
     Budget,
@@ -180,6 +193,8 @@ pub struct Facts {
     pub now: Instant,
     /// When the client's patience ends.
     pub deadline: Instant,
+    /// In less than this, hardly any try has its answer, as far as is known.
+    pub least: Duration,
 }
 
 /// What to do about a failed try.
@@ -220,6 +235,16 @@ impl Backoff {
     }
 }
 
+impl Backoff {
+    /// What is added to a pause that the origin asks for.
+    fn spread(self, jitter: f64) -> Duration {
+        match self {
+            Self::Fixed(_) => Duration::ZERO,
+            Self::FullJitter { base, .. } => base.mul_f64(jitter.clamp(0.0, 1.0)),
+        }
+    }
+}
+
 /// How failed tries are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -246,12 +271,14 @@ impl Policy {
             return Plan::Stop(Denied::Tries);
         }
         let pause = match facts.retry_after {
-            Some(asked) => asked,
+            // At random within a while after the time that all are told, so that they do not all come at once.
+            Some(asked) => asked.saturating_add(self.backoff.spread(jitter)),
             // The pool's connection was stale, most likely; a fresh one need not wait for that.
             None if facts.reused && facts.reason == Reason::Reset && facts.tries == 1 => Duration::ZERO,
             None => self.backoff.pause(facts.tries, jitter),
         };
-        if facts.now.checked_add(pause).is_none_or(|start| start >= facts.deadline) {
+        let soonest = pause.saturating_add(facts.least);
+        if facts.now.checked_add(soonest).is_none_or(|end| end >= facts.deadline) {
             return Plan::Stop(Denied::Deadline);
         }
         Plan::After(pause)

@@ -54,6 +54,7 @@ pub struct Overrides {
 impl Overrides {
     fn over(&self, general: &RoutePolicy) -> RoutePolicy {
         RoutePolicy {
+            route: general.route,
             tries: self.tries.unwrap_or(general.tries),
             deadline: self.deadline.unwrap_or(general.deadline),
             try_timeout: self.try_timeout.or(general.try_timeout),
@@ -78,8 +79,9 @@ impl Routes {
     pub fn new(general: RoutePolicy, rules: Vec<Rule>) -> Self {
         let rules = rules
             .into_iter()
-            .map(|rule| {
-                let policy = rule.given.over(&general);
+            .zip(1..=u16::MAX)
+            .map(|(rule, route)| {
+                let policy = RoutePolicy { route, ..rule.given.over(&general) };
                 (rule, policy)
             })
             .collect();

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use crate::connection;
+use crate::latency::Latencies;
 use crate::metrics::requests::RequestCounters;
 use crate::pool::{Pool, REAP_INTERVAL};
 use crate::request_id::Ids;
@@ -36,6 +37,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// Connections to the origins.
     pub pool: Rc<Pool>,
+    /// How long the origins take.
+    pub latencies: Rc<Latencies>,
     /// Counters of answers.
     pub counters: RequestCounters,
     /// Makes request ids.
@@ -50,9 +53,8 @@ pub struct Worker {
 impl Worker {
     /// A worker without any connection.
     pub fn new(shared: Arc<Shared>) -> Self {
-        let pool = Rc::new(Pool::new(&shared.config));
-        tokio::task::spawn_local(reap(Rc::downgrade(&pool)));
-        Self::with_pool(shared, pool)
+        let pool = new_pool(&shared);
+        Self::with_pool(shared, pool, Rc::default())
     }
 
     /// What takes this one's place under another configuration. Idle connections to the origins are kept, unless the
@@ -61,13 +63,16 @@ impl Worker {
         let (old, new) = (&self.shared.config, &shared.config);
         let same_pool = Arc::ptr_eq(&self.shared.origins, &shared.origins)
             && (&old.pool, &old.limits) == (&new.pool, &new.limits);
-        if same_pool { Self::with_pool(shared, self.pool.clone()) } else { Self::new(shared) }
+        // How long an origin takes does not depend on how it is asked.
+        let pool = if same_pool { self.pool.clone() } else { new_pool(&shared) };
+        Self::with_pool(shared, pool, self.latencies.clone())
     }
 
-    fn with_pool(shared: Arc<Shared>, pool: Rc<Pool>) -> Self {
+    fn with_pool(shared: Arc<Shared>, pool: Rc<Pool>, latencies: Rc<Latencies>) -> Self {
         let mut random: SmallRng = rand::make_rng();
         Self {
             pool,
+            latencies,
             counters: RequestCounters::new(&shared.metrics),
             ids: Ids::new(random.next_u64(), random.next_u64()),
             server: connection::server(&shared.config),
@@ -152,6 +157,13 @@ pub fn run(mut shared: watch::Receiver<Arc<Shared>>, listeners: Vec<StdListener>
             Err(_) => Drained::Cut,
         })
     })
+}
+
+/// A pool without any connection.
+fn new_pool(shared: &Shared) -> Rc<Pool> {
+    let pool = Rc::new(Pool::new(&shared.config));
+    tokio::task::spawn_local(reap(Rc::downgrade(&pool)));
+    pool
 }
 
 /// Closes idle connections in time, for as long as anybody has the pool.

@@ -57,6 +57,7 @@ pub fn resolve(flags: &Flags, file: File) -> Result<Config, Missing> {
         },
     };
     let general = RoutePolicy {
+        route: 0,
         tries: retry.tries,
         deadline,
         try_timeout: retry.try_timeout,

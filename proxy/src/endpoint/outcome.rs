@@ -43,6 +43,11 @@ impl AttemptOutcome {
         "cancelled",
     ];
 
+    /// The value of the `outcome` label.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+
     pub(super) fn index(self) -> usize {
         match self {
             Self::Status(status) => usize::from(status / 100).clamp(1, 5) - 1,
@@ -52,6 +57,7 @@ impl AttemptOutcome {
             Self::Failed(Reason::Timeout) => 8,
             Self::Failed(Reason::IdleRace) => 9,
             // Statuses that are repeated count as answers.
+            Self::Failed(Reason::Status429) => 3,
             Self::Failed(Reason::Status500 | Reason::Status502 | Reason::Status503 | Reason::Status504) => 4,
             Self::Cancelled => 10,
         }

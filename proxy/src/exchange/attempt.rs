@@ -10,15 +10,17 @@ use http::response::Parts as ResponseHead;
 use http::{Request, Version};
 use tokio::time::Instant;
 
-use super::Exchange;
+use super::{Exchange, NoEntry};
+use crate::access::TryLine;
 use crate::body::replay::{Replay, RequestBody};
 use crate::body::upstream::{Place, UpstreamBody};
 use crate::endpoint::{AttemptOutcome, Endpoint};
 use crate::health::judge::judge;
+use crate::hedge::Before;
+use crate::latency::Sample;
 use crate::pool::Lease;
 use crate::pool::Member;
 use crate::retry::{Delivery, Reason, Repeat};
-use crate::shared::Shared;
 
 /// An origin's answer.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(super) struct Answer {
 pub(super) enum TryError {
     /// The request's own body broke off: no origin is to blame.
     Request,
+    /// It was not made.
+    NoEntry(NoEntry),
     /// The origin, or the way there.
     Origin(Failed),
 }
@@ -44,26 +48,69 @@ pub(super) struct Failed {
     pub(super) reused: bool,
 }
 
-/// Counts and judges a try by its outcome; one that is dropped before it has any was cancelled.
-struct Count<'a> {
-    shared: &'a Shared,
+/// Takes note of how a try ends; one that is dropped before it has an outcome was cancelled.
+struct Account<'a, 'e> {
+    exchange: &'a Exchange<'e>,
     member: Rc<Member>,
+    before: Before,
     started: Instant,
     outcome: AttemptOutcome,
 }
 
-impl Drop for Count<'_> {
+impl Drop for Account<'_, '_> {
     fn drop(&mut self) {
-        judge(&self.shared.origins, &self.member, self.outcome, self.started);
+        let exchange = self.exchange;
+        let worker = &exchange.connection.worker;
+        let now = Instant::now();
+        let time = now.saturating_duration_since(self.started);
+        judge(&worker.shared.origins, &self.member, self.outcome, self.started);
+        let sample = match self.outcome {
+            AttemptOutcome::Status(status) if status < 500 && status != 429 => Some(Sample::Answered(time)),
+            AttemptOutcome::Cancelled | AttemptOutcome::Failed(Reason::Timeout) => {
+                Some(Sample::GivenUp(time))
+            }
+            // How soon an origin fails says nothing about when it answers.
+            _ => None,
+        };
+        if let Some(sample) = sample {
+            worker.latencies.record(exchange.key(&self.member), sample, now);
+        }
+        exchange.record.borrow_mut().tried(|| TryLine {
+            endpoint: self.member.endpoint.to_string(),
+            kind: match self.before {
+                Before::Nothing => "first",
+                Before::Failure => "retry",
+                Before::Beside => "hedge",
+            },
+            outcome: self.outcome.name(),
+            start_us: self.started.saturating_duration_since(exchange.start).as_micros() as u64,
+            duration_us: time.as_micros() as u64,
+        });
     }
 }
 
 impl Exchange<'_> {
-    /// Makes one try at this place, on a new connection if it has to be `fresh`.
-    pub(super) async fn attempt(&self, place: Place, fresh: bool) -> Result<Answer, TryError> {
-        let mut count = Count {
-            shared: &self.connection.worker.shared,
+    /// Makes one try, on a new connection if it has to be `fresh`, and tells with its result what came `before` it.
+    pub(super) async fn attempt(&self, before: Before, fresh: bool) -> (Before, Result<Answer, TryError>) {
+        let place = match self.enter().await {
+            Ok(place) => place,
+            Err(why) => return (before, Err(TryError::NoEntry(why))),
+        };
+        let mut tried = self.tried.get();
+        tried.insert(place.endpoint().number());
+        self.tried.set(tried);
+        self.tries.set(self.tries.get() + 1);
+        self.record.borrow_mut().attempt();
+        self.plan_hedge(place.member(), before);
+        (before, self.ask(place, before, fresh).await)
+    }
+
+    /// Asks the origin at this place.
+    async fn ask(&self, place: Place, before: Before, fresh: bool) -> Result<Answer, TryError> {
+        let mut account = Account {
+            exchange: self,
             member: place.member().clone(),
+            before,
             started: Instant::now(),
             outcome: AttemptOutcome::Cancelled,
         };
@@ -78,13 +125,13 @@ impl Exchange<'_> {
         match result {
             Ok((response, lease)) => {
                 let (head, incoming) = response.into_parts();
-                count.outcome = AttemptOutcome::Status(head.status.as_u16());
+                account.outcome = AttemptOutcome::Status(head.status.as_u16());
                 let pool = self.connection.worker.pool.clone();
                 Ok(Answer { head, body: UpstreamBody::new(incoming, lease, pool, place) })
             }
             Err(error) => {
                 if let TryError::Origin(failed) = &error {
-                    count.outcome = AttemptOutcome::Failed(failed.reason);
+                    account.outcome = AttemptOutcome::Failed(failed.reason);
                 }
                 Err(error)
             }

@@ -131,7 +131,7 @@ impl Exchange<'_> {
                 tier: endpoint.upstream.tier,
                 healthy: endpoint.health.is_fit(std_now),
                 has_room: endpoint.has_room(),
-                tried: self.tried.contains(endpoint.number()),
+                tried: self.tried.get().contains(endpoint.number()),
             }
         });
         let worker = &self.connection.worker;

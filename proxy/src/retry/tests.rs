@@ -23,6 +23,7 @@ fn facts(reason: Reason) -> Facts {
         retry_after: None,
         now,
         deadline: now + 10 * SECOND,
+        least: Duration::ZERO,
     }
 }
 
@@ -64,6 +65,10 @@ fn decisions() {
     check("a Retry-After beyond the deadline ends it", long, Plan::Stop(Denied::Deadline));
     let endless = Facts { retry_after: Some(Duration::MAX), ..asked };
     check("so does an absurd one", endless, Plan::Stop(Denied::Deadline));
+    let slow =
+        Facts { tries: 4, deadline: asked.now + 2 * SECOND, least: 4 * SECOND, ..facts(Reason::Reset) };
+    check("nor is one that could not finish in time", slow, Plan::Stop(Denied::Deadline));
+    check("but is where it could", Facts { deadline: asked.now + 6 * SECOND, ..slow }, after(1));
     let tight = Facts { deadline: asked.now + SECOND, ..facts(Reason::Reset) };
     check("a try that cannot start in time is not started", tight, Plan::Stop(Denied::Deadline));
 }

@@ -8,6 +8,8 @@ use serde::Deserialize;
 /// How the requests of one route are treated. Resolved once per request, in the handler.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RoutePolicy {
+    /// The route's number: 0 for requests of none, else its place in the configuration, from 1.
+    pub route: u16,
     /// Tries in all, the first included; 1 means no retries.
     pub tries: u32,
     /// Time from a request's last byte to the answer's head, all tries together.

@@ -12,6 +12,7 @@ fn pattern(text: &str) -> Pattern {
 
 fn general() -> RoutePolicy {
     RoutePolicy {
+        route: 0,
         tries: 5,
         deadline: Duration::from_secs(30),
         try_timeout: None,
