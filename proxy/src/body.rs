@@ -1,7 +1,9 @@
-//! Bodies on their way through: [`replay`] from client to origin, [`upstream`] from origin to client, and here what
+//! Bodies on their way through: [`replay`] from client to origin, [`upstream`] from origin to client,
+//! with [`resume`] where it breaks off, and here what
 //! clients get, whoever made it.
 
 pub mod replay;
+pub mod resume;
 pub mod upstream;
 
 use std::pin::Pin;

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use crate::body::ResponseBody;
 use crate::body::replay::Replay;
+use crate::body::resume::Resume;
 use crate::body::upstream::UpstreamBody;
 use crate::cache::decide::{self, Ask};
 use crate::cache::fill::Fill;
@@ -36,6 +37,7 @@ use crate::exchange::{Exchange, Outcome};
 use crate::forward::{self, Outgoing, Target};
 use crate::record::Record;
 use crate::request_id::X_REQUEST_ID;
+use crate::route::RoutePolicy;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -116,7 +118,9 @@ async fn pass(
         scanner.body_ended();
     }
     match outcome {
-        Outcome::Answer(head, body) => answer(connection, &outgoing, lookup.as_ref(), head, body, record),
+        Outcome::Answer(head, body) => {
+            answer(connection, &outgoing, policy, lookup.as_ref(), head, body, record)
+        }
         Outcome::Kept(mut head, body) => match forward::response(&mut head) {
             Ok(()) => {
                 tell_cache_status(&mut head, lookup.as_ref(), false);
@@ -142,6 +146,7 @@ struct Lookup<'a> {
 fn answer(
     connection: &Connection,
     outgoing: &Outgoing<'_>,
+    policy: RoutePolicy,
     lookup: Option<&Lookup<'_>>,
     mut head: ResponseHead,
     mut body: UpstreamBody,
@@ -161,6 +166,9 @@ fn answer(
     tell_cache_status(&mut head, lookup, fill.is_some());
     if let Some(fill) = fill {
         body.fill(fill);
+    }
+    if has_framing && let Some(resume) = Resume::of(&connection.worker, outgoing, policy, &head) {
+        body.resume(resume);
     }
     record.answered(head.status);
     Response::from_parts(head, ResponseBody::stream(body, record))

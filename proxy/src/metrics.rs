@@ -106,6 +106,8 @@ pub struct Metrics {
     pub cut: IntCounter,
     /// Reloads of the configuration, in the order of [`ReloadResult::ALL`].
     pub reloads: [IntCounter; ReloadResult::ALL.len()],
+    /// Answers that were continued after their origin had cut them off.
+    pub resumed: IntCounter,
     /// Lines of the access log dropped because its reader was too slow.
     pub log_dropped: IntCounter,
 }
@@ -203,6 +205,11 @@ impl Metrics {
                 "Answers that an origin cut off in the middle of their body; the client's connection was reset.",
             ),
             reloads: ReloadResult::ALL.map(|result| reloads.with_label_values(&[result.name()])),
+            resumed: counter(
+                &r,
+                "hosp_proxy_answers_resumed_total",
+                "Answers cut off in the middle of their body that were continued where they broke off.",
+            ),
             log_dropped: counter(
                 &r,
                 "hosp_proxy_access_log_dropped_total",

@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::resume::{Resume, Resuming};
 use crate::cache::fill::Fill;
 use crate::endpoint::Endpoint;
 use crate::pool::{Lease, Member, Pool};
@@ -74,13 +75,43 @@ pub struct UpstreamBody {
     /// Since when nothing has come; `None` while something does.
     waiting: Option<Instant>,
     stall: Option<LazySleep>,
+    /// How to go on should the body break off; boxed with what is known of it by then.
+    mend: Option<Box<Mend>>,
+}
+
+/// What is known of a body that can be continued.
+#[derive(Debug)]
+struct Mend {
+    state: MendState,
+    /// Bytes handed on so far.
+    passed: u64,
+    /// Bytes still to come that have been handed on before.
+    skip: u64,
+}
+
+#[derive(Debug)]
+enum MendState {
+    /// Nothing is wrong.
+    Ready(Box<Resume>),
+    /// The rest is looked for.
+    Resuming(Resuming, CutBody),
+    /// There is no other way any more.
+    Spent,
 }
 
 impl UpstreamBody {
     /// The body that comes on `lease`.
     pub fn new(incoming: Incoming, lease: Lease, pool: Rc<Pool>, place: Place) -> Self {
-        let mut body =
-            Self { incoming, lease: Some(lease), pool, place, fill: None, waiting: None, stall: None };
+        let mut body = Self {
+            incoming,
+            lease: Some(lease),
+            pool,
+            place,
+            fill: None,
+            waiting: None,
+            stall: None,
+            mend: None,
+        };
         body.end_if_over();
         body
     }
@@ -91,6 +122,13 @@ impl UpstreamBody {
             fill.finish();
         } else {
             self.fill = Some(Box::new(fill));
+        }
+    }
+
+    /// Continues the body from now on, should it break off.
+    pub fn resume(&mut self, resume: Box<Resume>) {
+        if self.lease.is_some() {
+            self.mend = Some(Box::new(Mend { state: MendState::Ready(resume), passed: 0, skip: 0 }));
         }
     }
 
@@ -115,11 +153,56 @@ impl UpstreamBody {
         }
     }
 
-    fn broken(&mut self, error: CutBody) -> Poll<Option<Result<Frame<Bytes>, CutBody>>> {
-        self.fill = None;
+    /// The body broke off: looks for the rest, or gives it up.
+    fn broken(&mut self, error: CutBody) -> Result<(), CutBody> {
         self.lease = None;
+        self.waiting = None;
+        if let Some(mend) = &mut self.mend
+            && let MendState::Ready(resume) = std::mem::replace(&mut mend.state, MendState::Spent)
+        {
+            tracing::debug!(%error, "an answer broke off and is looked for elsewhere");
+            let resuming = resume.begin(mend.passed, self.place.member());
+            mend.state = MendState::Resuming(resuming, error);
+            return Ok(());
+        }
+        self.fill = None;
         self.place.shared.metrics.cut.inc();
-        Poll::Ready(Some(Err(error)))
+        Err(error)
+    }
+
+    /// Waits for the rest, if it is looked for.
+    fn poll_mended(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CutBody>> {
+        let Some(mend) = &mut self.mend else { return Poll::Ready(Ok(())) };
+        let MendState::Resuming(resuming, _) = &mut mend.state else { return Poll::Ready(Ok(())) };
+        let (resume, rest) = ready!(resuming.poll(cx));
+        let Some(rest) = rest else {
+            let MendState::Resuming(_, error) = std::mem::replace(&mut mend.state, MendState::Spent) else {
+                unreachable!("it was just polled")
+            };
+            return Poll::Ready(self.broken(error));
+        };
+        mend.state = MendState::Ready(Box::new(resume));
+        mend.skip = rest.skip;
+        (self.incoming, self.lease, self.place) = (rest.incoming, Some(rest.lease), rest.place);
+        Poll::Ready(Ok(()))
+    }
+
+    /// What is new in a piece.
+    fn unseen(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        let Some(mend) = &mut self.mend else { return frame };
+        let mut data = match frame.into_data() {
+            Ok(data) => data,
+            Err(other) => return other,
+        };
+        let known = data.len().min(usize::try_from(mend.skip).unwrap_or(usize::MAX));
+        mend.skip -= known as u64;
+        let _ = data.split_to(known);
+        mend.passed += data.len() as u64;
+        Frame::data(data)
+    }
+
+    fn is_resuming(&self) -> bool {
+        self.mend.as_ref().is_some_and(|mend| matches!(mend.state, MendState::Resuming(..)))
     }
 
     /// Ready when nothing has come for too long.
@@ -139,37 +222,43 @@ impl Body for UpstreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, CutBody>>> {
-        // Without its connection the body is over, one way or the other.
         let this = &mut *self;
-        let Some(lease) = &this.lease else { return Poll::Ready(None) };
-        lease.hush.hold();
-        let polled = Pin::new(&mut this.incoming).poll_frame(cx);
-        lease.hush.release(!this.incoming.is_end_stream());
-        let Poll::Ready(frame) = polled else {
-            let error = ready!(self.poll_stalled(cx));
-            return self.broken(error);
-        };
-        match frame {
-            Some(Ok(frame)) => {
-                self.waiting = None;
-                if let (Some(fill), Some(data)) = (&mut self.fill, frame.data_ref())
-                    && !fill.push(data)
-                {
-                    self.fill = None;
-                }
-                self.end_if_over();
-                Poll::Ready(Some(Ok(frame)))
+        loop {
+            if let Err(error) = ready!(this.poll_mended(cx)) {
+                return Poll::Ready(Some(Err(error)));
             }
-            Some(Err(error)) => self.broken(CutBody::Broken(error)),
-            None => {
-                self.end();
-                Poll::Ready(None)
+            // Without its connection the body is over, one way or the other.
+            let Some(lease) = &this.lease else { return Poll::Ready(None) };
+            lease.hush.hold();
+            let polled = Pin::new(&mut this.incoming).poll_frame(cx);
+            lease.hush.release(!this.incoming.is_end_stream());
+            let broken = match polled {
+                Poll::Pending => ready!(this.poll_stalled(cx)),
+                Poll::Ready(Some(Err(error))) => CutBody::Broken(error),
+                Poll::Ready(Some(Ok(frame))) => {
+                    this.waiting = None;
+                    let frame = this.unseen(frame);
+                    if let (Some(fill), Some(data)) = (&mut this.fill, frame.data_ref())
+                        && !fill.push(data)
+                    {
+                        this.fill = None;
+                    }
+                    this.end_if_over();
+                    return Poll::Ready(Some(Ok(frame)));
+                }
+                Poll::Ready(None) => {
+                    this.end();
+                    return Poll::Ready(None);
+                }
+            };
+            if let Err(error) = this.broken(broken) {
+                return Poll::Ready(Some(Err(error)));
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        !self.is_resuming() && self.incoming.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

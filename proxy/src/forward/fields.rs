@@ -22,6 +22,11 @@ impl Fields {
         Self { list, map: RefCell::new(Some(map)) }
     }
 
+    /// Whether there is one of this name.
+    pub fn contains(&self, name: &HeaderName) -> bool {
+        self.list.iter().any(|(own, _)| own == name)
+    }
+
     /// A map of them: the first time the one that they came in, afterwards a new one.
     pub fn to_map(&self) -> HeaderMap {
         self.map.borrow_mut().take().unwrap_or_else(|| self.list.iter().cloned().collect())

@@ -62,6 +62,7 @@ fn what_a_rule_leaves_open_is_the_general_setting() {
     assert_eq!(
         routes.resolve(&Method::GET, "/reports/1"),
         RoutePolicy {
+            route: 1,
             deadline: Duration::from_secs(60),
             hedge: None,
             repeat: RepeatRule::Always,
