@@ -121,7 +121,7 @@ impl Resume {
                 break;
             }
             self.tries -= 1;
-            let members = worker.pool.members(&worker.shared.endpoints);
+            let members = worker.pool.members(&worker.shared.origins.endpoints);
             let now = Instant::now().into_std();
             let worst = |member: &&Rc<Member>| {
                 (!member.endpoint.health.is_fit(now), Rc::ptr_eq(member, &last), member.endpoint.in_flight())
@@ -151,7 +151,7 @@ impl Resume {
             Ok((head, ..)) => AttemptOutcome::Status(head.status.as_u16()),
             Err(reason) => AttemptOutcome::Failed(*reason),
         };
-        judge(&self.worker.shared, member, outcome, started);
+        judge(&self.worker.shared.origins, member, outcome, started);
         let (head, incoming, lease) = sent.map_err(|_| NoRest::Failed)?;
         if Reason::of_status(head.status.as_u16()).is_some() {
             return Err(NoRest::Failed);

@@ -9,6 +9,7 @@ mod cache;
 mod drain;
 mod endpoints;
 mod handover;
+mod hedge;
 mod limits;
 mod metrics;
 mod nginx;

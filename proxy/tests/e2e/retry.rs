@@ -84,6 +84,17 @@ fn a_client_error_is_an_answer() {
 }
 
 #[test]
+fn a_429_that_says_when_to_come_again_is_obeyed() {
+    let busy = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n";
+    let origin = at_first(|| Reply::Send(busy.to_vec()));
+    let proxy = quick(&origin);
+    let start = std::time::Instant::now();
+    assert_eq!(get(proxy.address, "/", &[]).status, 200);
+    assert!(start.elapsed() >= std::time::Duration::from_secs(1), "it came too early");
+    assert_eq!(proxy.metric("hosp_proxy_retries_total{reason=\"status_429\"}"), 1);
+}
+
+#[test]
 fn a_write_is_never_sent_twice() {
     for reply in
         [|| Reply::SendAndReset(vec![]), || Reply::Send(UNAVAILABLE.to_vec()), || Reply::SendAndClose(vec![])]
