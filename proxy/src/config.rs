@@ -146,6 +146,8 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// Whether each request becomes a line of JSON on standard output.
     pub access: bool,
+    /// Whether answers tell in `Server-Timing` how long the origins took, and in how many tries.
+    pub server_timing: bool,
 }
 
 /// Form of the program's own messages.

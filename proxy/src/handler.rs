@@ -39,6 +39,7 @@ use crate::record::Record;
 use crate::request_id::X_REQUEST_ID;
 use crate::route::RoutePolicy;
 
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
 /// Answers one request. It cannot fail: whatever goes wrong becomes an answer.
@@ -124,6 +125,7 @@ async fn pass(
         Outcome::Kept(mut head, body) => match forward::response(&mut head) {
             Ok(()) => {
                 tell_cache_status(&mut head, lookup.as_ref(), false);
+                tell_timing(&mut head, connection, &record);
                 whole(Response::from_parts(head, body), record)
             }
             Err(forward::UnknownCoding) => fail(Failure::Garbled, record),
@@ -170,6 +172,7 @@ fn answer(
     if has_framing && let Some(resume) = Resume::of(&connection.worker, outgoing, policy, &head) {
         body.resume(resume);
     }
+    tell_timing(&mut head, connection, &record);
     record.answered(head.status);
     Response::from_parts(head, ResponseBody::stream(body, record))
 }
@@ -213,6 +216,13 @@ fn fill(
 fn tell_cache_status(head: &mut ResponseHead, lookup: Option<&Lookup<'_>>, stored: bool) {
     if let Some(lookup) = lookup {
         head.headers.append(CACHE_STATUS, lookup.result.status_field(stored));
+    }
+}
+
+/// Not part of what is stored: it is of this request only.
+fn tell_timing(head: &mut ResponseHead, connection: &Connection, record: &Record) {
+    if connection.worker.shared.config.log.server_timing {
+        head.headers.append(SERVER_TIMING, record.timing());
     }
 }
 

@@ -100,6 +100,13 @@ impl Record {
         }
     }
 
+    /// The value of `Server-Timing`: what the request has taken so far, and in how many tries.
+    pub fn timing(&self) -> HeaderValue {
+        let took = self.start.elapsed().as_secs_f64() * 1000.0;
+        HeaderValue::try_from(format!("origin;dur={took:.1};desc=\"tries={}\"", self.attempts))
+            .expect("numbers and these names are visible ASCII")
+    }
+
     /// Takes note of the status answered.
     pub fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);

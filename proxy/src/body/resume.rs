@@ -6,7 +6,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HOST, IF_RANGE, RANGE};
 use http::response::Parts as ResponseHead;
@@ -71,15 +71,15 @@ impl fmt::Debug for Resuming {
 }
 
 impl Resuming {
+    /// The means to do it again, and the rest if it was found.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<(Resume, Option<Rest>)> {
-        let ended = ready!(self.0.as_mut().poll(cx));
-        Poll::Ready(ended)
+        self.0.as_mut().poll(cx)
     }
 }
 
 impl Resume {
     /// Whether the answer with this head could be continued at all.
-    pub fn is_possible(outgoing: &Outgoing<'_>, head: &ResponseHead) -> bool {
+    fn is_possible(outgoing: &Outgoing<'_>, head: &ResponseHead) -> bool {
         outgoing.method == Method::GET
             && head.status == StatusCode::OK
             && strong(&head.headers).is_some()

@@ -136,6 +136,8 @@ pub struct Log {
     pub format: Option<LogFormat>,
     /// One line of JSON per request on standard output.
     pub access: Option<bool>,
+    /// `Server-Timing` in answers: how long the origins took, and in how many tries.
+    pub server_timing: Option<bool>,
 }
 
 /// Tries in all, 1 to 20.

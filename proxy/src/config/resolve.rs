@@ -105,6 +105,7 @@ pub fn resolve(flags: &Flags, file: File) -> Result<Config, Missing> {
         log: LogConfig {
             format: flags.log_format.or(file.log.format).unwrap_or_default(),
             access: flags.access_log || file.log.access.unwrap_or(false),
+            server_timing: file.log.server_timing.unwrap_or(false),
         },
         drain: period(file.drain.map(|p| p.0), secs(30)),
     })

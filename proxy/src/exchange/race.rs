@@ -90,3 +90,48 @@ impl<F: Future> Race<F> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    /// A try that takes this long, in seconds, and then tells who it was.
+    async fn attempt(name: &'static str, seconds: u64) -> &'static str {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+        name
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whatever_happens_first_is_told_and_the_others_go_on() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let timer = RefCell::new(LazySleep::new(at(60)));
+        let hedge_at = Cell::new(Some(at(2)));
+        let mut first = pin!(Some(attempt("first", 9)));
+        let mut race = Race::new();
+        let mut told = Vec::new();
+        while race.goes_on(&first) {
+            let event = poll_fn(|cx| race.poll(cx, first.as_mut(), &hedge_at, &timer)).await;
+            let what = match event {
+                Event::Ended(name) => name,
+                Event::Hedge => {
+                    hedge_at.set(None);
+                    race.beside(attempt("hedge", 3));
+                    race.retry_at(at(4), false);
+                    "hedging"
+                }
+                Event::Retry(_) => {
+                    race.beside(attempt("retry", 20));
+                    "retrying"
+                }
+            };
+            told.push((start.elapsed().as_secs(), what, race.under_way(&first)));
+        }
+        let expect =
+            [(2, "hedging", 2), (4, "retrying", 3), (5, "hedge", 2), (9, "first", 1), (24, "retry", 0)];
+        assert_eq!(told, expect);
+    }
+}

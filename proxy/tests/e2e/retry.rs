@@ -30,6 +30,15 @@ fn a_503_is_tried_again() {
 }
 
 #[test]
+fn clients_are_told_of_the_tries_where_that_is_wanted() {
+    let origin = at_first(|| Reply::Send(UNAVAILABLE.to_vec()));
+    let file = "[retry]\nbackoff_base = '1ms'\n[log]\nserver_timing = true";
+    let proxy = Proxy::start(&[&origin.url()], Settings { file, ..Settings::default() });
+    let timing = get(proxy.address, "/", &[]).field("server-timing");
+    assert!(timing.starts_with("origin;dur=") && timing.ends_with("desc=\"tries=2\""), "{timing}");
+}
+
+#[test]
 fn a_reset_before_the_head_is_tried_again() {
     let origin = at_first(|| Reply::SendAndReset(vec![]));
     assert_eq!(get(quick(&origin).address, "/", &[]).status, 200);
