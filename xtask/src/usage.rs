@@ -9,6 +9,8 @@ use procfs::process::{Process, all_processes};
 pub struct Usage {
     /// User plus system time of all its living processes, in steps of the clock tick (10 ms as a rule).
     pub cpu: Duration,
+    /// The part of it that was spent in the kernel.
+    pub system: Duration,
     /// Memory in bytes; what several processes share is divided among them (PSS), so that a master and its
     /// worker are not counted twice.
     pub memory: u64,
@@ -22,6 +24,7 @@ impl Usage {
             let Ok(stat) = process.stat() else { continue };
             if u32::try_from(stat.pgrp).is_ok_and(|group| group == leader) {
                 usage.cpu += ticks(stat.utime + stat.stime);
+                usage.system += ticks(stat.stime);
                 usage.memory += memory(&process).unwrap_or(0);
             }
         }

@@ -2,10 +2,15 @@
 //!
 //! All run at once and idle but for the one that is measured; rounds are interleaved and figures are medians,
 //! so that the machine's moods hit all alike.
+//!
+//! hosp-proxy is judged against the nginx that does the same work (forwarding fields, request ids, `Via`,
+//! `Cache-Status`, repeats set up). The nginx that does the least a proxy gets by with is measured, too: what
+//! the difference costs nginx, the features cost everybody.
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde::Serialize;
@@ -57,16 +62,23 @@ impl fmt::Display for Mode {
     }
 }
 
+/// A server as it is asked; one process may be several.
 struct Contender {
     name: &'static str,
     listen: SocketAddr,
-    process: Running,
+    pid: u32,
 }
+
+/// The one that hosp-proxy is judged against.
+const PEER: &str = "nginx";
+/// The same with nothing but what a proxy has to do.
+const BARE: &str = "nginx, bare";
 
 /// One measurement.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
     cpu_us: f64,
+    system_us: f64,
     rate: f64,
     p50_us: f64,
     p99_us: f64,
@@ -80,8 +92,14 @@ struct Figures {
     mode: Mode,
     /// User and system time of the server's processes per request.
     cpu_us_per_request: f64,
-    /// The same, divided by nginx's of the same round.
+    /// The part of it in the program itself.
+    user_us_per_request: f64,
+    /// The part of it in the kernel.
+    system_us_per_request: f64,
+    /// The whole, divided by that of the nginx that does the same work, of the same round.
     cpu_to_nginx: f64,
+    /// The whole, divided by that of the bare nginx.
+    cpu_to_bare_nginx: f64,
     requests_per_second: f64,
     p50_us: f64,
     p99_us: f64,
@@ -92,9 +110,10 @@ struct Figures {
 pub(super) fn run(rounds: &Rounds) -> anyhow::Result<()> {
     let programs = Programs::build()?;
     let dir = tempfile::Builder::new().prefix("hosp-bench-").tempdir()?;
-    let [origin, hosp, nginx, haproxy] = ports::free()?;
+    let [origin, hosp, nginx, bare, haproxy] = ports::free()?;
     let _origin = start_origin(dir.path(), origin)?;
-    let contenders = start_contenders(dir.path(), &programs, origin, [hosp, nginx, haproxy])?;
+    let (_running, contenders) =
+        start_contenders(dir.path(), &programs, origin, [hosp, nginx, bare, haproxy])?;
     let figures = measure_all(dir.path(), rounds, origin, &contenders)?;
     if rounds.json {
         println!("{}", serde_json::to_string_pretty(&figures)?);
@@ -115,9 +134,11 @@ fn start_contenders(
     dir: &Path,
     programs: &Programs,
     origin: SocketAddr,
-    [hosp_at, nginx_at, haproxy_at]: [SocketAddr; 3],
-) -> anyhow::Result<Vec<Contender>> {
-    let places = |listen: SocketAddr| [("LISTEN", listen.to_string()), ("ORIGIN", origin.to_string())];
+    [hosp_at, nginx_at, bare_at, haproxy_at]: [SocketAddr; 4],
+) -> anyhow::Result<(Vec<Running>, Vec<Contender>)> {
+    let places = |listen: SocketAddr| {
+        [("LISTEN", listen.to_string()), ("BARE", bare_at.to_string()), ("ORIGIN", origin.to_string())]
+    };
     let nginx = nginx(&configure(dir, "nginx.conf", NGINX_CONF, &places(nginx_at))?)?;
     let haproxy = haproxy(&configure(dir, "haproxy.cfg", HAPROXY_CONF, &places(haproxy_at))?)?;
     let hosp = vec![
@@ -127,12 +148,22 @@ fn start_contenders(
         "--workers=1".to_owned(),
     ];
     let hosp = (programs.path(Program::Proxy).to_path_buf(), hosp);
-    let all = [("hosp-proxy", hosp_at, hosp), ("nginx", nginx_at, nginx), ("haproxy", haproxy_at, haproxy)];
-    let start = |(name, listen, (program, args))| {
-        let server = Server { name, program, args, listen, core: Cores::find().server, cgroup: None };
-        anyhow::Ok(Contender { name, listen, process: server.start(dir)? })
+    let start = |name, listen, (program, args)| {
+        Server { name, program, args, listen, core: Cores::find().server, cgroup: None }.start(dir)
     };
-    all.into_iter().map(start).collect()
+    let running = vec![
+        start("hosp-proxy", hosp_at, hosp)?,
+        start("nginx", nginx_at, nginx)?,
+        start("haproxy", haproxy_at, haproxy)?,
+    ];
+    let [hosp, nginx, haproxy] = [&running[0], &running[1], &running[2]].map(Running::pid);
+    let contenders = vec![
+        Contender { name: "hosp-proxy", listen: hosp_at, pid: hosp },
+        Contender { name: PEER, listen: nginx_at, pid: nginx },
+        Contender { name: BARE, listen: bare_at, pid: nginx },
+        Contender { name: "haproxy", listen: haproxy_at, pid: haproxy },
+    ];
+    Ok((running, contenders))
 }
 
 fn measure_all(
@@ -152,14 +183,16 @@ fn measure_all(
             }
         }
     }
-    let nginx =
-        contenders.iter().position(|contender| contender.name == "nginx").context("nginx is measured")?;
+    let position = |name: &str| {
+        contenders.iter().position(|contender| contender.name == name).with_context(|| format!("no {name}"))
+    };
+    let (peer, bare) = (position(PEER)?, position(BARE)?);
     let figures = Mode::ALL.into_iter().enumerate().flat_map(|(m, mode)| {
         let of_mode = &samples[m * contenders.len()..(m + 1) * contenders.len()];
         contenders
             .iter()
             .zip(of_mode)
-            .map(move |(contender, own)| figures(contender.name, mode, own, &of_mode[nginx]))
+            .map(move |(contender, own)| figures(contender.name, mode, own, &of_mode[peer], &of_mode[bare]))
     });
     Ok(figures.collect())
 }
@@ -173,10 +206,9 @@ fn measure(
     mode: Mode,
 ) -> anyhow::Result<Sample> {
     wrk::load(dir, rounds, WARM_UP, contender.listen, mode.path())?;
-    let (reached_before, before) = (origin_requests(origin)?, Usage::of_group(contender.process.pid())?);
+    let (reached_before, before) = (origin_requests(origin)?, Usage::of_group(contender.pid)?);
     let load = wrk::load(dir, rounds, rounds.seconds, contender.listen, mode.path())?;
-    let (after, reached) =
-        (Usage::of_group(contender.process.pid())?, origin_requests(origin)? - reached_before);
+    let (after, reached) = (Usage::of_group(contender.pid)?, origin_requests(origin)? - reached_before);
     ensure!(load.requests > 0, "{} answered nothing", contender.name);
     let share = reached as f64 / load.requests as f64;
     let as_meant = match mode {
@@ -190,8 +222,10 @@ fn measure(
         contender.name,
         load.requests
     );
+    let per_request = |spent: Duration| micros(spent) / load.requests as f64;
     Ok(Sample {
-        cpu_us: micros(after.cpu.saturating_sub(before.cpu)) / load.requests as f64,
+        cpu_us: per_request(after.cpu.saturating_sub(before.cpu)),
+        system_us: per_request(after.system.saturating_sub(before.system)),
         rate: load.rate(),
         p50_us: load.p50_us as f64,
         p99_us: load.p99_us as f64,
@@ -210,15 +244,20 @@ fn stub_status_requests(text: &str) -> Option<u64> {
     counts.split_whitespace().nth(2)?.parse().ok()
 }
 
-fn figures(server: &'static str, mode: Mode, own: &[Sample], nginx: &[Sample]) -> Figures {
+fn figures(server: &'static str, mode: Mode, own: &[Sample], peer: &[Sample], bare: &[Sample]) -> Figures {
     let of = |get: fn(&Sample) -> f64| median(&own.iter().map(get).collect::<Vec<_>>()).unwrap_or(0.0);
-    let pairs: Vec<(f64, f64)> =
-        own.iter().zip(nginx).map(|(own, nginx)| (own.cpu_us, nginx.cpu_us)).collect();
+    let to = |other: &[Sample]| {
+        let pairs: Vec<_> = own.iter().zip(other).map(|(own, other)| (own.cpu_us, other.cpu_us)).collect();
+        median_ratio(&pairs).unwrap_or(0.0)
+    };
     Figures {
         server,
         mode,
         cpu_us_per_request: of(|sample| sample.cpu_us),
-        cpu_to_nginx: median_ratio(&pairs).unwrap_or(0.0),
+        user_us_per_request: of(|sample| sample.cpu_us - sample.system_us),
+        system_us_per_request: of(|sample| sample.system_us),
+        cpu_to_nginx: to(peer),
+        cpu_to_bare_nginx: to(bare),
         requests_per_second: of(|sample| sample.rate),
         p50_us: of(|sample| sample.p50_us),
         p99_us: of(|sample| sample.p99_us),
@@ -227,7 +266,19 @@ fn figures(server: &'static str, mode: Mode, own: &[Sample], nginx: &[Sample]) -
 }
 
 fn table(rounds: &Rounds, figures: &[Figures]) -> String {
-    let head = ["server", "mode", "CPU µs/request", "to nginx", "requests/s", "p50 ms", "p99 ms", "MiB"];
+    let head = [
+        "server",
+        "mode",
+        "CPU µs/request",
+        "user",
+        "system",
+        "to nginx",
+        "to bare",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "MiB",
+    ];
     let mut table = Table::new(head);
     for (index, row) in figures.iter().enumerate() {
         if index > 0 && row.mode != figures[index - 1].mode {
@@ -237,7 +288,10 @@ fn table(rounds: &Rounds, figures: &[Figures]) -> String {
             row.server.to_owned(),
             row.mode.to_string(),
             format!("{:.2}", row.cpu_us_per_request),
+            format!("{:.2}", row.user_us_per_request),
+            format!("{:.2}", row.system_us_per_request),
             format!("{:.2}", row.cpu_to_nginx),
+            format!("{:.2}", row.cpu_to_bare_nginx),
             format!("{:.0}", row.requests_per_second),
             format!("{:.2}", row.p50_us / 1e3),
             format!("{:.2}", row.p99_us / 1e3),
@@ -245,7 +299,9 @@ fn table(rounds: &Rounds, figures: &[Figures]) -> String {
         ]);
     }
     format!(
-        "\none worker each, {} connections kept alive, 1 KiB answers, medians of {} rounds of {} s\n\n{table}",
+        "\none worker each, {} connections kept alive, 1 KiB answers, medians of {} rounds of {} s\n\n{table}\n\
+         hosp-proxy is judged by `to nginx`: its CPU time divided by that of the nginx that adds the same fields\n\
+         and is set up to repeat. `{BARE}` only passes on, with X-Forwarded-For.\n",
         rounds.connections, rounds.rounds, rounds.seconds
     )
 }
@@ -263,10 +319,20 @@ mod tests {
 
     #[test]
     fn the_ratio_to_nginx_is_taken_round_by_round() {
-        let sample = |cpu_us| Sample { cpu_us, rate: 1.0, p50_us: 1.0, p99_us: 1.0, memory: 1.0 };
-        let (own, nginx) =
-            ([sample(9.0), sample(18.0), sample(36.0)], [sample(10.0), sample(20.0), sample(40.0)]);
-        let figures = figures("x", Mode::PassThrough, &own, &nginx);
+        let samples = |cpu: [f64; 3]| {
+            cpu.map(|cpu_us| Sample {
+                cpu_us,
+                system_us: cpu_us / 3.0,
+                rate: 1.0,
+                p50_us: 1.0,
+                p99_us: 1.0,
+                memory: 1.0,
+            })
+        };
+        let (own, peer, bare) =
+            (samples([9.0, 18.0, 36.0]), samples([10.0, 20.0, 40.0]), samples([4.5, 9.0, 18.0]));
+        let figures = figures("x", Mode::PassThrough, &own, &peer, &bare);
         assert_eq!((figures.cpu_us_per_request, figures.cpu_to_nginx), (18.0, 0.9));
+        assert_eq!((figures.user_us_per_request, figures.cpu_to_bare_nginx), (12.0, 2.0));
     }
 }
