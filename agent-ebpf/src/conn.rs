@@ -45,7 +45,7 @@ pub struct Conn {
     pub reads: Reads,
 }
 
-/// Which of a connection's bytes cannot be read. Each field is written once, by one direction.
+/// Which of a connection's bytes cannot be read. Each field is written once.
 #[repr(C)]
 pub struct Blind {
     /// 1 when the requests' direction speaks another protocol.
@@ -54,7 +54,9 @@ pub struct Blind {
     pub answers: Flag,
     /// 1 once the connection became a tunnel, or another protocol (RFC 9110 §7.8, §9.3.6).
     pub tunnel: Flag,
-    _pad: [u8; 5],
+    /// 1 once the place was lost among requests that overlap. Either direction writes it.
+    pub lost: Flag,
+    _pad: [u8; 4],
 }
 
 /// Who and where.
@@ -145,8 +147,11 @@ impl Conn {
     /// Whether nothing of this connection can be read, or shall be.
     #[inline(always)]
     pub fn is_blind(&self) -> bool {
-        let Blind { requests, answers, tunnel, .. } = &self.blind;
-        self.facts.left_out != 0 || tunnel.is_set() || (requests.is_set() && answers.is_set())
+        let Blind { requests, answers, tunnel, lost, .. } = &self.blind;
+        self.facts.left_out != 0
+            || tunnel.is_set()
+            || lost.is_set()
+            || (requests.is_set() && answers.is_set())
     }
 }
 

@@ -2,27 +2,27 @@
 
 /// Index of a per-CPU counter of [`crate::Leg::Server`]; add [`LEG_STRIDE`] for the client leg.
 ///
-/// `seen = recorded + lost + open`: every request line counts once as seen, and later once as recorded or as
-/// lost at one stage; what is neither is still open.
+/// `seen = recorded + lost + open`: every request line counts once as seen, and later once as recorded (ended, and not
+/// lost in the ring) or as lost at one stage; what is neither is still open.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counter {
     /// Request lines that passed.
     Seen = 0,
-    /// Records with status 0.
-    RecordedNone = 1,
-    /// Records with a status of 100 to 199.
-    Recorded1xx = 2,
-    /// Records with a status of 200 to 299.
-    Recorded2xx = 3,
-    /// Records with a status of 300 to 399.
-    Recorded3xx = 4,
-    /// Records with a status of 400 to 499.
-    Recorded4xx = 5,
-    /// Records with a status of 500 to 599.
-    Recorded5xx = 6,
-    /// Records with any other status.
-    RecordedOther = 7,
+    /// Requests that ended with status 0; this and the next ones whether or not the record found room in the ring.
+    EndedNone = 1,
+    /// Requests that ended with a status of 100 to 199.
+    Ended1xx = 2,
+    /// Requests that ended with a status of 200 to 299.
+    Ended2xx = 3,
+    /// Requests that ended with a status of 300 to 399.
+    Ended3xx = 4,
+    /// Requests that ended with a status of 400 to 499.
+    Ended4xx = 5,
+    /// Requests that ended with a status of 500 to 599.
+    Ended5xx = 6,
+    /// Requests that ended with any other status.
+    EndedOther = 7,
     /// Lost: the ring buffer was full.
     LostRing = 8,
     /// Lost: more requests were pending on one connection than it has places for.
@@ -53,27 +53,28 @@ impl Counter {
     pub const LOST: [(Self, &'static str); 3] =
         [(Self::LostRing, "ring"), (Self::LostPending, "pending"), (Self::LostResync, "resync")];
 
-    /// Counters of requests that became a record.
-    pub const RECORDED: [Self; 7] = [
-        Self::RecordedNone,
-        Self::Recorded1xx,
-        Self::Recorded2xx,
-        Self::Recorded3xx,
-        Self::Recorded4xx,
-        Self::Recorded5xx,
-        Self::RecordedOther,
+    /// Counters of requests that ended, by class of status. Those for whose record the ring had no room are among
+    /// them, and count as [`Counter::LostRing`], too.
+    pub const ENDED: [Self; 7] = [
+        Self::EndedNone,
+        Self::Ended1xx,
+        Self::Ended2xx,
+        Self::Ended3xx,
+        Self::Ended4xx,
+        Self::Ended5xx,
+        Self::EndedOther,
     ];
 
-    /// The counter that a record of this status adds to.
-    pub const fn recorded(status: u16) -> Self {
+    /// The counter that the end of a request with this status adds to.
+    pub const fn ended(status: u16) -> Self {
         match status {
-            0 => Self::RecordedNone,
-            100..200 => Self::Recorded1xx,
-            200..300 => Self::Recorded2xx,
-            300..400 => Self::Recorded3xx,
-            400..500 => Self::Recorded4xx,
-            500..600 => Self::Recorded5xx,
-            _ => Self::RecordedOther,
+            0 => Self::EndedNone,
+            100..200 => Self::Ended1xx,
+            200..300 => Self::Ended2xx,
+            300..400 => Self::Ended3xx,
+            400..500 => Self::Ended4xx,
+            500..600 => Self::Ended5xx,
+            _ => Self::EndedOther,
         }
     }
 

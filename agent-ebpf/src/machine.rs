@@ -143,6 +143,8 @@ pub trait Side: Sized {
     fn head_end<H: Host>(m: &mut Machine<'_, Self, H>);
     /// The place in this direction, or in the other, was lost.
     fn lost<H: Host>(m: &mut Machine<'_, Self, H>);
+    /// Whether requests were sent before earlier ones were answered, as far as this direction knows.
+    fn overlaps<H: Host>(m: &Machine<'_, Self, H>) -> bool;
     /// Nothing that this direction says can be read from now on.
     fn blind(blind: &Blind) -> &Flag;
     /// Takes in the header line from `start` to `eol`, which is neither about framing nor empty.
@@ -272,9 +274,15 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
     }
 
     /// The place in this direction is lost, and with it which answer belongs to which request.
+    ///
+    /// A client that waits for its answers makes the next request certain again. One that does not (pipelining)
+    /// leaves nothing certain: requests that were not seen may still be answered, whatever comes after.
     #[inline(always)]
     pub fn lose(&mut self) {
         self.host.count(Counter::Resyncs);
+        if S::overlaps(self) {
+            self.blind.lost.set();
+        }
         self.epoch.add(1);
         self.notice_loss();
     }

@@ -13,8 +13,8 @@ const KINDS: [(Counter, &str); 4] = [
     (Counter::ConnOpaque, "opaque"),
 ];
 
-/// Classes of statuses, as the `class` label names them, in the order of [`Counter::RECORDED`].
-pub const CLASSES: [&str; Counter::RECORDED.len()] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+/// Classes of statuses, as the `class` label names them, in the order of [`Counter::ENDED`].
+pub const CLASSES: [&str; Counter::ENDED.len()] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx", "other"];
 
 /// The books of one leg.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct LegBooks {
     pub seen: u64,
     /// Requests that became a record.
     pub recorded: u64,
-    /// The same by class of status; see [`CLASSES`].
+    /// Requests that ended, those that were lost in the ring included, by class of status; see [`CLASSES`].
     pub classes: [u64; CLASSES.len()],
     /// Requests that are neither recorded nor lost yet.
     pub open: u64,
@@ -80,8 +80,8 @@ impl Ledger {
         for (slot, leg) in audit.legs.iter_mut().zip([Leg::Server, Leg::Client]) {
             let earlier = |counter: Counter| first[counter.index(leg) as usize];
             let later = |counter: Counter| second[counter.index(leg) as usize];
-            let classes = Counter::RECORDED.map(earlier);
-            let recorded = classes.iter().sum();
+            let classes = Counter::ENDED.map(earlier);
+            let recorded = classes.iter().sum::<u64>().saturating_sub(earlier(Counter::LostRing));
             let lost: u64 = Counter::LOST.iter().map(|&(counter, _)| earlier(counter)).sum();
             let seen = later(Counter::Seen);
             let open = seen.checked_sub(recorded + lost);
@@ -115,10 +115,9 @@ impl Ledger {
 
 /// All records made, of both legs.
 fn recorded_by(counters: &Counters) -> u64 {
-    [Leg::Server, Leg::Client]
-        .into_iter()
-        .flat_map(|leg| Counter::RECORDED.map(|counter| counters[counter.index(leg) as usize]))
-        .sum()
+    let of = |counter: Counter, leg| counters[counter.index(leg) as usize];
+    let ended = |leg| Counter::ENDED.iter().map(|&counter| of(counter, leg)).sum::<u64>();
+    [Leg::Server, Leg::Client].map(|leg| ended(leg).saturating_sub(of(Counter::LostRing, leg))).iter().sum()
 }
 
 #[cfg(test)]
@@ -148,10 +147,11 @@ mod tests {
 
     #[test]
     fn what_is_neither_recorded_nor_lost_is_open() {
-        use Counter::{LostRing, Recorded2xx, Recorded5xx, Seen};
-        let now = counters(&[(Seen, 10), (Recorded2xx, 5), (Recorded5xx, 1), (LostRing, 2)]);
+        use Counter::{Ended2xx, Ended5xx, LostRing, Seen};
+        let now = counters(&[(Seen, 10), (Ended2xx, 6), (Ended5xx, 2), (LostRing, 2)]);
         let audit = Ledger::new(2).audit(&now, &now, taken(6));
-        let classes = [0, 0, 5, 0, 0, 1, 0];
+        // Two of the eight that ended found no room.
+        let classes = [0, 0, 6, 0, 0, 2, 0];
         assert_eq!(audit.legs[0], (Some(Leg::Server), LegBooks { seen: 10, recorded: 6, classes, open: 2 }));
         assert_eq!((audit.books.open, audit.books.lost["ring"]), (2, 2));
         assert!(audit.balanced && audit.books.balanced());
@@ -159,20 +159,20 @@ mod tests {
 
     #[test]
     fn more_recorded_than_seen_is_out_of_balance() {
-        let now = counters(&[(Counter::Seen, 1), (Counter::Recorded2xx, 2)]);
+        let now = counters(&[(Counter::Seen, 1), (Counter::Ended2xx, 2)]);
         assert!(!Ledger::new(2).audit(&now, &now, taken(2)).balanced);
     }
 
     #[test]
     fn requests_that_pass_between_the_readings_unbalance_nothing() {
-        let first = counters(&[(Counter::Seen, 5), (Counter::Recorded2xx, 6)]);
-        let second = counters(&[(Counter::Seen, 9), (Counter::Recorded2xx, 9)]);
+        let first = counters(&[(Counter::Seen, 5), (Counter::Ended2xx, 6)]);
+        let second = counters(&[(Counter::Seen, 9), (Counter::Ended2xx, 9)]);
         assert!(Ledger::new(2).audit(&first, &second, Taken { before: 5, after: 9 }).balanced);
     }
 
     #[test]
     fn a_record_that_never_arrives_is_noticed_once_all_is_quiet() {
-        let now = counters(&[(Counter::Seen, 5), (Counter::Recorded2xx, 5)]);
+        let now = counters(&[(Counter::Seen, 5), (Counter::Ended2xx, 5)]);
         let mut ledger = Ledger::new(2);
         assert!(ledger.audit(&now, &now, taken(4)).balanced, "it may be on its way");
         assert!(!ledger.audit(&now, &now, taken(4)).balanced);
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn records_out_of_nowhere_are_noticed_at_once() {
-        let now = counters(&[(Counter::Seen, 5), (Counter::Recorded2xx, 5)]);
+        let now = counters(&[(Counter::Seen, 5), (Counter::Ended2xx, 5)]);
         assert!(!Ledger::new(2).audit(&now, &now, taken(8)).balanced);
     }
 }

@@ -14,7 +14,7 @@ use crate::run::{Run, at_desk};
 pub unsafe fn closed(sk: *mut bpf_sock, conn: *mut Conn, unacknowledged: bool) {
     // SAFETY: the caller vouches for it; single bytes and atomics.
     unsafe {
-        if (*conn).is_blind() || (*conn).pending.waiting() == 0 {
+        if (*conn).facts.left_out != 0 || (*conn).pending.waiting() == 0 {
             return;
         }
         let leg = (*conn).facts.leg();

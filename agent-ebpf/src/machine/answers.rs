@@ -34,6 +34,11 @@ impl Side for Answers {
     fn header<H: Host>(_: &mut Machine<'_, Self, H>, _: u32, _: u32) {}
 
     #[inline(always)]
+    fn overlaps<H: Host>(m: &Machine<'_, Self, H>) -> bool {
+        m.pending.waiting() > 1
+    }
+
+    #[inline(always)]
     fn blind(blind: &Blind) -> &Flag {
         &blind.answers
     }
@@ -57,6 +62,11 @@ impl Side for Answers {
 
     #[inline(always)]
     fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, _: Option<u32>) {
+        if m.dir.epoch != 0 {
+            // Since the place was lost, it may well be the answer to a request that was not seen.
+            m.lose();
+            return;
+        }
         // Another protocol, an answer to bytes that were no request, or one that nobody asked for.
         m.reset_message();
         m.go_blind();
@@ -182,7 +192,10 @@ impl<H: Host> Machine<'_, Answers, H> {
         // Otherwise there was no place for the request, which was counted when it came.
         if self.pending.is_kept(ordinal) {
             let sent = self.record(ordinal, outcome, now);
-            self.host.count(if sent { Counter::recorded(self.dir.status) } else { Counter::LostRing });
+            self.host.count(Counter::ended(self.dir.status));
+            if !sent {
+                self.host.count(Counter::LostRing);
+            }
         }
         self.dir.last_end_ns = now;
         self.pending.retire(ordinal);

@@ -40,6 +40,12 @@ impl Side for Requests {
     }
 
     #[inline(always)]
+    fn overlaps<H: Host>(m: &Machine<'_, Self, H>) -> bool {
+        let waiting = m.pending.waiting();
+        waiting > 1 || (waiting == 1 && m.dir.state() == State::Start)
+    }
+
+    #[inline(always)]
     fn blind(blind: &Blind) -> &Flag {
         &blind.requests
     }

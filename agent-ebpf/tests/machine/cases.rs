@@ -270,7 +270,7 @@ fn unknown_methods_odd_case_and_bare_line_feeds_are_requests_all_the_same() {
             ("_OTHER", 999, Outcome::Answered, "/lower".into())
         ]
     );
-    assert_eq!(wire.count(Counter::RecordedOther), 1);
+    assert_eq!(wire.count(Counter::EndedOther), 1);
 }
 
 #[test]
@@ -463,4 +463,37 @@ fn reads_are_told_for_as_many_requests_as_can_wait() {
         wire.send(Way::Answer, b"HTTP/1.1 204 No Content\r\n\r\n");
     }
     assert!(wire.host.records.iter().all(|r| r.unread_ns == 1_000));
+}
+
+#[test]
+fn a_place_lost_among_requests_that_overlap_is_not_found_again_by_guess() {
+    let mut wire = wire();
+    wire.send(Way::Request, GET.as_bytes());
+    // Two more pass unseen; then one is seen, at the start of a segment.
+    wire.miss(Way::Request, 2 * GET.len() as u32);
+    wire.send(Way::Request, GET.as_bytes());
+    wire.send(Way::Request, GET.as_bytes());
+    for status in [200, 201, 202, 203, 204] {
+        wire.send(Way::Answer, format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n").as_bytes());
+    }
+    wire.close(false);
+    let wrong: Vec<_> = wire.host.records.iter().map(|r| (r.ordinal, r.status)).collect();
+    assert!(wrong.iter().all(|&(ordinal, status)| (ordinal, status) == (1, 200)), "{wrong:?}");
+    assert!(wire.is_blind());
+    assert_eq!(wire.count(Counter::Resyncs), 1);
+    assert!(wire.balanced());
+}
+
+#[test]
+fn an_answer_too_many_after_a_lost_place_loses_it_again_and_no_more() {
+    let mut wire = wire();
+    wire.send(Way::Request, GET.as_bytes());
+    wire.miss(Way::Answer, 40);
+    wire.send(Way::Answer, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    wire.send(Way::Answer, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    wire.send(Way::Request, GET.as_bytes());
+    wire.send(Way::Answer, b"HTTP/1.1 204 No Content\r\n\r\n");
+    assert_eq!(only(&wire).status, 204);
+    assert_eq!(wire.count(Counter::LostResync), 1);
+    assert!(wire.balanced());
 }

@@ -43,8 +43,9 @@ pub(super) fn families(status: &Status) -> Vec<MetricFamily> {
             by_leg(counter, |books| books.recorded),
         ),
         counters(
-            "hosp_agent_records_total",
-            "Requests that became a record, by class of status (none without one), counted in the kernel.",
+            "hosp_agent_requests_ended_total",
+            "Requests that ended, by class of status (none without one), counted in the kernel: exact even when the ring \
+             has no room for their records.",
             by_class(audit),
         ),
         gauges(

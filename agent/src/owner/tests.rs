@@ -126,7 +126,7 @@ fn bad_records_are_counted_and_do_not_stop_the_rest() {
     running.script.push(&record().build());
     // What the kernel counted as recorded arrived, understood or not.
     running.script.count(Counter::Seen, Leg::Server, 1);
-    running.script.count(Counter::Recorded2xx, Leg::Server, 1);
+    running.script.count(Counter::Ended2xx, Leg::Server, 1);
     assert_eq!(running.stop().series[0].total, 1);
     assert_eq!(running.handle.status().losses.bad_records, 1);
 }

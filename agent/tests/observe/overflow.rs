@@ -32,6 +32,11 @@ fn a_full_ring_loses_records_and_never_the_count_of_them() {
     assert!(lost > 0, "the ring did not overflow");
     for leg in ["server", "client"] {
         assert_eq!(sum("hosp_agent_requests_seen_total", &[("leg", leg)]), HELLO + SICK);
+        // Lost or not, each has counted under its status.
+        for (class, n) in [("2xx", HELLO), ("5xx", SICK), ("4xx", 0), ("none", 0)] {
+            let ended = sum("hosp_agent_requests_ended_total", &[("leg", leg), ("class", class)]);
+            assert_eq!(ended, n, "{leg} {class}");
+        }
     }
     let recorded = sum("hosp_agent_requests_recorded_total", &[]);
     assert_eq!(recorded + lost, 2 * (HELLO + SICK));

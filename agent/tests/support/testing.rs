@@ -153,7 +153,7 @@ impl Script {
     pub(crate) fn push(&self, record: &Record) {
         self.push_bytes(bytes(record));
         self.count(Counter::Seen, record.leg(), 1);
-        self.count(Counter::recorded(record.status), record.leg(), 1);
+        self.count(Counter::ended(record.status), record.leg(), 1);
     }
 
     /// Puts bytes into the ring, and nothing into the books.
