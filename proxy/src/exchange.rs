@@ -250,7 +250,8 @@ impl<'a> Exchange<'a> {
         if !(1..hedge::MOST_AT_ONCE).contains(&under_way) || self.tries.get() >= self.policy.tries {
             return false;
         }
-        let paid = shared.budget.draw(Use::Hedge, Instant::now().into_std());
+        let paid =
+            !shared.origins.breaker.is_failing() && shared.budget.draw(Use::Hedge, Instant::now().into_std());
         let what = if paid { Hedged::Made } else { Hedged::Denied };
         shared.metrics.hedges[what as usize].inc();
         paid

@@ -57,15 +57,17 @@ impl Worker {
         Self::with_pool(shared, pool, Rc::default())
     }
 
-    /// What takes this one's place under another configuration. Idle connections to the origins are kept, unless the
-    /// configuration changes them.
+    /// What takes this one's place under another configuration. Idle connections to the origins are kept, and what was
+    /// learnt of their latencies, unless the configuration changes what they belong to.
     fn succeed(&self, shared: Arc<Shared>) -> Self {
         let (old, new) = (&self.shared.config, &shared.config);
-        let same_pool = Arc::ptr_eq(&self.shared.origins, &shared.origins)
-            && (&old.pool, &old.limits) == (&new.pool, &new.limits);
-        // How long an origin takes does not depend on how it is asked.
+        let same_origins = Arc::ptr_eq(&self.shared.origins, &shared.origins);
+        let same_pool = same_origins && (&old.pool, &old.limits) == (&new.pool, &new.limits);
         let pool = if same_pool { self.pool.clone() } else { new_pool(&shared) };
-        Self::with_pool(shared, pool, self.latencies.clone())
+        // Latencies are known by the place of their route.
+        let same_routes = same_origins && old.routes.rules().eq(new.routes.rules());
+        let latencies = if same_routes { self.latencies.clone() } else { Rc::default() };
+        Self::with_pool(shared, pool, latencies)
     }
 
     fn with_pool(shared: Arc<Shared>, pool: Rc<Pool>, latencies: Rc<Latencies>) -> Self {

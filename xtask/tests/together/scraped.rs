@@ -80,7 +80,8 @@ impl Prometheus {
         let shipped = fs::read_to_string(deploy.join("prometheus.yml")).unwrap();
         let mut config = shipped;
         for (theirs, ours) in [
-            ("scrape_interval: 15s", "scrape_interval: 1s\n  evaluation_interval: 1s".to_owned()),
+            ("scrape_interval: 15s", "scrape_interval: 1s".to_owned()),
+            ("evaluation_interval: 15s", "evaluation_interval: 1s".to_owned()),
             ("127.0.0.1:9464", agent.to_string()),
             ("127.0.0.1:9465\"]", format!("{proxy}\"]")),
         ] {
