@@ -101,6 +101,7 @@ impl<'a> Exchange<'a> {
         let mut first = pin!(Some(this.attempt(Before::Nothing, false)));
         let mut race = Race::new();
         let mut keeper = Keeper::default();
+        let mut failure = Failure::Reset;
         loop {
             let event = poll_fn(|cx| {
                 keeper.poll(cx);
@@ -136,10 +137,15 @@ impl<'a> Exchange<'a> {
                     Some(reason) => (this.facts_of_answer(reason, &answer), Ok(answer)),
                 },
                 Err(TryError::Request) => return Outcome::BrokenRequest,
-                Err(TryError::NoEntry(_)) if race.goes_on(&first) => continue,
+                Err(TryError::NoEntry(_) | TryError::Spent) if race.goes_on(&first) => continue,
+                Err(TryError::Spent) => {
+                    shared.metrics.denied[Denied::Body.index()].inc();
+                    return keeper.kept().unwrap_or(Outcome::Failed(failure));
+                }
                 Err(TryError::NoEntry(why)) => return this.stay_out(why, keeper),
                 Err(TryError::Origin(failed)) => (this.facts(failed), Err(failed.reason)),
             };
+            failure = Failure::of(facts.reason);
             if race.retries() {
                 keeper.hold(last);
                 continue;

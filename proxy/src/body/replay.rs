@@ -91,11 +91,20 @@ where
         self.inner.source.borrow().ended
     }
 
-    /// The body for one more try, from its beginning; tries before it get no more.
-    pub fn reader(&self) -> Reader<B> {
+    /// The body for one more try, from its beginning; tries before it get no more. Nothing when its beginning is gone:
+    /// the try before may have taken more of it than is held, while this one was being prepared.
+    pub fn reader(&self) -> Option<Reader<B>> {
+        if !self.can_be_read() {
+            return None;
+        }
         let number = self.inner.reader.get() + 1;
         self.inner.reader.set(number);
-        Reader { inner: self.inner.clone(), number, next: 0, emitted: 0, trailers_sent: false }
+        Some(Reader { inner: self.inner.clone(), number, next: 0, emitted: 0, trailers_sent: false })
+    }
+
+    /// Whether [`Replay::reader`] would give a body now: the first try always gets one.
+    pub fn can_be_read(&self) -> bool {
+        self.inner.reader.get() == 0 || self.is_replayable()
     }
 }
 
@@ -267,19 +276,20 @@ mod tests {
     #[tokio::test]
     async fn a_second_try_gets_the_whole_body_again() {
         let replay = replay(&[3, 4, 5], 12);
-        let mut first = replay.reader();
+        let mut first = replay.reader().unwrap();
         first.frame().await.unwrap().unwrap();
         assert!(replay.is_replayable());
-        assert_eq!(read(replay.reader()).await.unwrap(), whole(&[3, 4, 5]));
+        assert_eq!(read(replay.reader().unwrap()).await.unwrap(), whole(&[3, 4, 5]));
         assert!(matches!(first.frame().await, Some(Err(ReplayError::Superseded))));
     }
 
     #[tokio::test]
     async fn a_body_beyond_the_limit_streams_through_once() {
         let replay = replay(&[10, 10, 10], 25);
-        assert_eq!(read(replay.reader()).await.unwrap(), whole(&[10, 10, 10]));
+        assert_eq!(read(replay.reader().unwrap()).await.unwrap(), whole(&[10, 10, 10]));
         assert!(!replay.is_replayable());
         assert!(replay.inner.source.borrow().held.is_empty());
+        assert!(replay.reader().is_none(), "no later try gets a body without its beginning");
     }
 
     #[tokio::test]
@@ -288,7 +298,7 @@ mod tests {
         let pieces = [Frame::data(Bytes::from_static(b"x")), Frame::trailers(trailers.clone())];
         let replay = Replay::new(Pieces(pieces.into_iter().collect()), 10, Instant::now());
         for _ in 0..2 {
-            let collected = replay.reader().collect().await.unwrap();
+            let collected = replay.reader().unwrap().collect().await.unwrap();
             assert_eq!(collected.trailers(), Some(&trailers));
         }
     }
@@ -304,7 +314,7 @@ mod tests {
             runtime.block_on(async {
                 let replay = replay(&sizes, limit);
                 for stop in stops {
-                    let mut reader = replay.reader();
+                    let mut reader = replay.reader().unwrap();
                     for _ in 0..stop {
                         if reader.frame().await.is_none() { break }
                     }
@@ -312,7 +322,7 @@ mod tests {
                         return;
                     }
                 }
-                assert_eq!(read(replay.reader()).await.unwrap(), whole(&sizes));
+                assert_eq!(read(replay.reader().unwrap()).await.unwrap(), whole(&sizes));
             });
         }
     }

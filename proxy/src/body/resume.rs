@@ -8,10 +8,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HOST, IF_RANGE, RANGE};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HOST, IF_RANGE, RANGE, TRANSFER_ENCODING,
+};
 use http::response::Parts as ResponseHead;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::replay::RequestBody;
@@ -21,7 +23,7 @@ use crate::endpoint::AttemptOutcome;
 use crate::forward::Outgoing;
 use crate::health::judge::judge;
 use crate::pool::{Lease, Member};
-use crate::retry::Reason;
+use crate::retry::{Reason, Repeat};
 use crate::route::RoutePolicy;
 use crate::worker::Worker;
 
@@ -33,6 +35,8 @@ pub struct Resume {
     etag: HeaderValue,
     /// Length of the whole, if the answer told it.
     length: Option<u64>,
+    /// Whether it is coded (`Content-Encoding`).
+    coded: bool,
     policy: RoutePolicy,
     /// Tries left, for all breaks together.
     tries: u32,
@@ -82,8 +86,11 @@ impl Resume {
     fn is_possible(outgoing: &Outgoing<'_>, head: &ResponseHead) -> bool {
         outgoing.method == Method::GET
             && head.status == StatusCode::OK
+            && outgoing.repeat == Repeat::Harmless
             && strong(&head.headers).is_some()
             && !outgoing.fields.contains(&RANGE)
+            // Coded on the fly, it may come uncoded the next time, under the same validator.
+            && (head.headers.contains_key(CONTENT_LENGTH) || !head.headers.contains_key(CONTENT_ENCODING))
     }
 
     /// What it takes to continue the answer with this head; `None` if that cannot be done.
@@ -103,6 +110,7 @@ impl Resume {
             fields: outgoing.fields.to_map(),
             etag: strong(&head.headers)?.clone(),
             length,
+            coded: head.headers.contains_key(CONTENT_ENCODING),
             policy,
             tries: policy.tries - 1,
         }))
@@ -156,6 +164,13 @@ impl Resume {
         if Reason::of_status(head.status.as_u16()).is_some() {
             return Err(NoRest::Failed);
         }
+        // A rest that only ends with its connection could be cut again, and nobody would know.
+        let framed = incoming.size_hint().exact().is_some() || is_chunked(&head.headers);
+        let same_coding =
+            head.status != StatusCode::OK || head.headers.get(CONTENT_ENCODING).is_some() == self.coded;
+        if !framed || !same_coding {
+            return Err(NoRest::Refused);
+        }
         let skip = skipped(&head, &self.etag, from, self.length).ok_or(NoRest::Refused)?;
         Ok(Rest { incoming, lease, place, skip })
     }
@@ -187,6 +202,13 @@ impl Resume {
             }
         }
     }
+}
+
+/// Whether chunks, and nothing else, carry the body.
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
 }
 
 /// The validator by which two answers are known to be the same, byte for byte.

@@ -148,7 +148,11 @@ impl UpstreamBody {
         if let Some(lease) = self.lease.take() {
             self.pool.put_back(&self.place.member, lease);
         }
-        if let Some(fill) = self.fill.take() {
+        // What was to come again has come shorter: nothing to keep.
+        let whole = self.mend.as_ref().is_none_or(|mend| mend.skip == 0);
+        if let Some(fill) = self.fill.take()
+            && whole
+        {
             fill.finish();
         }
     }

@@ -36,6 +36,8 @@ pub(super) enum TryError {
     Request,
     /// It was not made.
     NoEntry(NoEntry),
+    /// It was not made: the beginning of the request's body is gone.
+    Spent,
     /// The origin, or the way there.
     Origin(Failed),
 }
@@ -96,6 +98,9 @@ impl Exchange<'_> {
             Ok(place) => place,
             Err(why) => return (before, Err(TryError::NoEntry(why))),
         };
+        if self.body.is_some_and(|body| !body.can_be_read()) {
+            return (before, Err(TryError::Spent));
+        }
         let mut tried = self.tried.get();
         tried.insert(place.endpoint().number());
         self.tried.set(tried);
@@ -167,6 +172,8 @@ impl Exchange<'_> {
         member: &Member,
         fresh: bool,
     ) -> Result<(http::Response<hyper::body::Incoming>, Lease), TryError> {
+        // Before anything is waited for: from now on, no earlier try takes more of the body.
+        let request = self.request(&member.endpoint).ok_or(TryError::Spent)?;
         let worker = &self.connection.worker;
         let certain = self.outgoing.repeat == Repeat::Harmful;
         let pooled = if fresh { None } else { worker.pool.checkout(member, certain) };
@@ -179,7 +186,7 @@ impl Exchange<'_> {
             })?,
         };
         let before = lease.link.written();
-        match lease.sender.try_send_request(self.request(&member.endpoint)).await {
+        match lease.sender.try_send_request(request).await {
             Ok(response) => Ok((response, lease)),
             Err(error) => {
                 let error = error.into_error();
@@ -199,8 +206,12 @@ impl Exchange<'_> {
         }
     }
 
-    fn request(&self, endpoint: &Endpoint) -> Request<RequestBody> {
-        let body = self.body.map_or(RequestBody::None, |body| RequestBody::Some(body.reader()));
+    /// What is sent; nothing when the beginning of its body is gone.
+    fn request(&self, endpoint: &Endpoint) -> Option<Request<RequestBody>> {
+        let body = match self.body {
+            Some(body) => RequestBody::Some(body.reader()?),
+            None => RequestBody::None,
+        };
         let mut request = Request::new(body);
         *request.method_mut() = self.outgoing.method.clone();
         *request.uri_mut() = self.outgoing.uri.clone();
@@ -209,6 +220,6 @@ impl Exchange<'_> {
         if !self.outgoing.own_host {
             request.headers_mut().insert(HOST, endpoint.upstream.origin.authority().clone());
         }
-        request
+        Some(request)
     }
 }

@@ -1,5 +1,6 @@
 //! What is tried again and what is not, counted by the origin itself.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::mpsc::channel;
 
@@ -268,4 +269,42 @@ fn an_upload_may_take_longer_than_the_deadline() {
     }
     assert_eq!(client.answer().status, 200);
     assert!(start.elapsed() > std::time::Duration::from_millis(150));
+}
+
+/// Answers the first request after its first bytes, keeps reading, and counts the heads that come.
+fn answers_early(listener: TcpListener) -> std::sync::mpsc::Receiver<()> {
+    let (told, heads) = channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, told) = (stream.unwrap(), told.clone());
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                let n = stream.read(&mut piece).unwrap_or(0);
+                if n > 0 && piece.starts_with(b"PUT ") {
+                    told.send(()).unwrap();
+                    let answer = b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 5\r\n\r\nsorry";
+                    stream.write_all(answer).unwrap();
+                }
+                while stream.read(&mut piece).is_ok_and(|n| n > 0) {}
+            });
+        }
+    });
+    heads
+}
+
+#[test]
+fn a_body_that_streams_on_while_a_retry_is_due_is_never_sent_without_its_beginning() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let heads = answers_early(listener);
+    let proxy = Proxy::start(&[&url], Settings { file: QUICK, ..Settings::default() });
+    let mut client = Client::connect(proxy.address);
+    client.send("PUT /note HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+    heads.recv().unwrap();
+    // More than is held for a further try, while the pause that the origin asks for lasts.
+    client.send(format!("20000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x20000)));
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.text().as_str()), (503, "sorry"));
+    assert!(heads.try_recv().is_err(), "a second try had no beginning to send");
+    assert_eq!(proxy.metric("hosp_proxy_retries_denied_total{reason=\"body\"}"), 1);
 }
