@@ -459,6 +459,8 @@ impl<S: Side, H: Host> Machine<'_, S, H> {
         self.dir.long = 0;
         let empty = eol == start && !long;
         if empty && self.dir.state() == State::Start {
+            // Its first byte may have come alone, and long before.
+            self.dir.start_ns = 0;
             return Step::More;
         }
         self.dir.bytes += u64::from(len);

@@ -78,8 +78,13 @@ pub fn observe<const INGRESS: bool>(ctx: &SkBuffContext) {
     {
         debug!(ctx, "a packet of {} bytes was not looked at: no turn, or no room", packet.segment.len);
         books::count(leg, Counter::Resyncs);
-        // SAFETY: an atomic of a value of the map.
-        unsafe { (*conn).epoch.add(1) };
+        // SAFETY: atomics of a value of the map.
+        unsafe {
+            if (*conn).pending.waiting() > 0 {
+                (*conn).blind.lost.set();
+            }
+            (*conn).epoch.add(1);
+        }
     }
     if INGRESS && turn {
         end.unlock();

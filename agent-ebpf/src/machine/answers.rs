@@ -62,12 +62,14 @@ impl Side for Answers {
 
     #[inline(always)]
     fn refuse<H: Host>(m: &mut Machine<'_, Self, H>, _: Option<u32>) {
-        if m.dir.epoch != 0 {
-            // Since the place was lost, it may well be the answer to a request that was not seen.
+        let served = m.dir.epoch != 0 || m.dir.status != 0 || m.pending.requested() != 0;
+        if served && !m.blind.requests.is_set() {
+            // An answer too many, or a body longer than it said: which answer is whose is open, and found again with
+            // the next request.
             m.lose();
             return;
         }
-        // Another protocol, an answer to bytes that were no request, or one that nobody asked for.
+        // Another protocol, or an answer to bytes that were no request.
         m.reset_message();
         m.go_blind();
     }

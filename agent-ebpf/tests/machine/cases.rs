@@ -497,3 +497,30 @@ fn an_answer_too_many_after_a_lost_place_loses_it_again_and_no_more() {
     assert_eq!(wire.count(Counter::LostResync), 1);
     assert!(wire.balanced());
 }
+
+#[test]
+fn an_answer_longer_than_it_said_costs_its_successors_nothing() {
+    let mut wire = wire();
+    wire.send(Way::Request, b"HEAD /a HTTP/1.1\r\n\r\n");
+    wire.send(Way::Answer, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    for _ in 0..3 {
+        wire.send(Way::Request, GET.as_bytes());
+        wire.send(Way::Answer, b"HTTP/1.1 204 No Content\r\n\r\n");
+    }
+    let statuses: Vec<_> = wire.host.records.iter().map(|r| r.status).collect();
+    assert_eq!(statuses, [200, 204, 204, 204]);
+    assert_eq!(wire.count(Counter::Resyncs), 1);
+    wire.close(false);
+    assert!(wire.balanced());
+}
+
+#[test]
+fn a_lone_cr_between_requests_does_not_age_the_next_one() {
+    let mut wire = wire();
+    wire.send(Way::Request, b"\r");
+    wire.host.now_ns += 1_000_000_000;
+    wire.send(Way::Request, b"\n");
+    wire.send(Way::Request, GET.as_bytes());
+    wire.send(Way::Answer, b"HTTP/1.1 204 No Content\r\n\r\n");
+    assert!(only(&wire).duration_ns < 1_000_000);
+}
