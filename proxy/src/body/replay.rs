@@ -39,6 +39,8 @@ struct Inner<B> {
     /// Which try may read: the one started last.
     reader: Cell<u32>,
     progress: Cell<Instant>,
+    /// Whether a try waits for the client to send more.
+    starved: Cell<bool>,
     broken: Cell<bool>,
 }
 
@@ -66,6 +68,7 @@ where
                 size,
                 reader: Cell::new(0),
                 progress: Cell::new(now),
+                starved: Cell::new(false),
                 broken: Cell::new(false),
             }),
         }
@@ -84,6 +87,11 @@ where
     /// When the last piece came from the client.
     pub fn progress(&self) -> Instant {
         self.inner.progress.get()
+    }
+
+    /// Whether a try waits for the client to send more: then it is not the origin that takes its time.
+    pub fn is_starved(&self) -> bool {
+        self.inner.starved.get()
     }
 
     /// Whether all of it has come.
@@ -142,7 +150,9 @@ where
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
         if !source.ended {
-            match ready!(Pin::new(&mut source.body).poll_frame(cx)) {
+            let polled = Pin::new(&mut source.body).poll_frame(cx);
+            inner.starved.set(polled.is_pending());
+            match ready!(polled) {
                 Some(Ok(frame)) => {
                     inner.progress.set(Instant::now());
                     match frame.into_data() {

@@ -121,6 +121,7 @@ impl Exchange<'_> {
         };
         let result = match self.in_time(self.send(place.member(), fresh)).await {
             Some(result) => result,
+            None if self.client_stalls() => Err(TryError::Request),
             None => {
                 tracing::debug!(endpoint = %place.endpoint(), "no answer in time");
                 let delivery = Delivery::Possible;
@@ -141,6 +142,11 @@ impl Exchange<'_> {
                 Err(error)
             }
         }
+    }
+
+    /// Whether all time is over because the client sends no more of its body: no origin is to blame.
+    fn client_stalls(&self) -> bool {
+        self.body.is_some_and(Replay::is_starved) && Instant::now() >= self.deadline()
     }
 
     /// The result of `work`, unless the time for one try, or for all, is over first.

@@ -308,3 +308,24 @@ fn a_body_that_streams_on_while_a_retry_is_due_is_never_sent_without_its_beginni
     assert!(heads.try_recv().is_err(), "a second try had no beginning to send");
     assert_eq!(proxy.metric("hosp_proxy_retries_denied_total{reason=\"body\"}"), 1);
 }
+
+#[test]
+fn a_client_that_stops_sending_is_not_the_origins_failure() {
+    let origin = Origin::new(|_| Reply::Send(ok("fine")));
+    let file = "deadline = '200ms'\n[health]\nfailures = 1";
+    let proxy =
+        Proxy::start(&[&origin.url(), "http://127.0.0.1:1"], Settings { file, ..Settings::default() });
+    for _ in 0..3 {
+        let mut client = Client::connect(proxy.address);
+        client.send("POST /note HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nno more");
+        assert_eq!(client.answer().status, 400);
+    }
+    let of = |outcome: &str| {
+        proxy.metric(&format!(
+            "hosp_proxy_attempts_total{{origin=\"{}\",outcome=\"{outcome}\"}}",
+            origin.url()
+        ))
+    };
+    assert_eq!(of("timeout"), 0);
+    assert!(of("cancelled") > 0, "the origin was asked");
+}
