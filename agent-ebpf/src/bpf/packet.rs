@@ -12,6 +12,9 @@ use crate::run::End;
 const ETH_P_IP: u32 = 0x0800u16.to_be() as u32;
 const ETH_P_IPV6: u32 = 0x86ddu16.to_be() as u32;
 const IPV6_HEADER: u32 = 40;
+const IPV6_NEXT_HEADER: u32 = 6;
+const IPPROTO_HOPOPTS: u8 = 0;
+const IPPROTO_TCP: u8 = 6;
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;
@@ -60,14 +63,24 @@ impl Packet {
 pub unsafe fn parse(skb: *mut __sk_buff) -> Option<Packet> {
     // SAFETY: fields of the context.
     let (protocol, len) = unsafe { ((*skb).protocol, (*skb).len) };
+    // What a TCP socket sends or receives need not be TCP here: IPsec encrypts before the packet passes.
     let tcp_at = match protocol {
         ETH_P_IP => {
             // SAFETY: the caller vouches for the context.
-            let [version] = unsafe { load::<1>(skb, 0) }?;
-            u32::from(version & 15) * 4
+            let ip = unsafe { load::<10>(skb, 0) }?;
+            if ip[9] != IPPROTO_TCP {
+                return None;
+            }
+            u32::from(ip[0] & 15) * 4
         }
-        // Extension headers between IPv6 and TCP do not occur on sockets' own traffic.
-        ETH_P_IPV6 => IPV6_HEADER,
+        // SAFETY: the caller vouches for the context.
+        ETH_P_IPV6 => match unsafe { load::<1>(skb, IPV6_NEXT_HEADER) }? {
+            [IPPROTO_TCP] => IPV6_HEADER,
+            // A jumbogram's length (RFC 2675), which BIG TCP puts before packets of over 64 KiB.
+            // SAFETY: the caller vouches for the context.
+            [IPPROTO_HOPOPTS] if unsafe { load::<1>(skb, IPV6_HEADER) }? == [IPPROTO_TCP] => IPV6_HEADER + 8,
+            _ => return None,
+        },
         _ => return None,
     };
     // SAFETY: the caller vouches for the context.

@@ -184,10 +184,15 @@ fn take_early(sk: *mut bpf_sock, conn: *mut Conn) {
         let ahead = held.seq().wrapping_sub((*conn).request.next_seq);
         if (*early).source == u64::from((*conn).facts.remote_port) {
             if ahead == 0 {
-                at_desk(|desk| {
-                    let mut run = Run::<false>::new(core::ptr::null_mut(), sk, conn, desk);
-                    run.take_held::<Requests>(held);
-                });
+                let taken = held.len() > 0
+                    && at_desk(|desk| {
+                        let mut run = Run::<false>::new(core::ptr::null_mut(), sk, conn, desk);
+                        run.take_held::<Requests>(held);
+                    });
+                if !taken {
+                    books::count(Leg::Server, Counter::Resyncs);
+                    (*conn).epoch.add(1);
+                }
             } else if ahead < EARLY_MAX {
                 keep_on(sk, conn, held);
             }

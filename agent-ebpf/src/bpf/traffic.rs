@@ -8,7 +8,7 @@ use aya_ebpf::programs::SkBuffContext;
 use aya_log_ebpf::debug;
 use hosp_agent_ebpf::conn::{Conn, End as QueueEnd};
 use hosp_agent_ebpf::machine::{Answers, Requests, is_request};
-use hosp_agent_ebpf::stash::{Room, SEGMENT_MAX};
+use hosp_agent_ebpf::stash::{Early, Room, SEGMENT_MAX};
 use hosp_agent_ebpf::{Counter, Leg};
 
 use crate::packet::{self, Packet};
@@ -231,13 +231,15 @@ fn keep_early(skb: *mut __sk_buff) {
     // SAFETY: the context of a packet of a TCP socket.
     let Some(packet) = (unsafe { packet::parse(skb) }) else { return };
     let early = packet.early();
-    if !packet.matters() || early.len == 0 || early.len > SEGMENT_MAX {
+    if !packet.matters() || early.len == 0 {
         return;
     }
     let place = maps::early();
     if place.is_null() {
         return;
     }
+    // Too long to be kept: what is left to tell is that there was something.
+    let early = if early.len > SEGMENT_MAX { Early { len: 0, ..early } } else { early };
     // SAFETY: a value of the map, of this CPU alone.
     unsafe {
         (*place).source = u64::from(packet.source);

@@ -99,3 +99,22 @@ fn a_listener_that_defers_accepting_is_counted_from_the_first_request() {
     }
     assert_eq!(rig.lost(), 0.0);
 }
+
+#[test]
+fn a_first_request_too_long_to_be_kept_while_accepting_is_deferred_is_a_lost_place_and_the_next_one_counts() {
+    if !runnable(&["nginx", "curl"]) {
+        return;
+    }
+    let rig = Rig::new();
+    let [free] = ports::free().unwrap();
+    let nginx = Nginx::listening(rig.dir.path(), free, "deferred");
+    let cookie = format!("Cookie: {}", "x".repeat(3_000));
+    let (first, next) = (nginx.url("/hello"), nginx.url("/nowhere"));
+    client("curl", &["-s", "-H", &cookie, "-o", "/dev/null", &first, "-o", "/dev/null", &next]);
+    let truth = nginx.stop();
+    assert_eq!(truth.total(), 2);
+    rig.expect("client", free.port(), &truth);
+    let seen = rig.requests("server", free.port());
+    assert_eq!((seen.total(), seen.of_status(|status| status == 404)), (1, 1), "{seen:?}");
+    assert_eq!(rig.scrape().sum("hosp_agent_resyncs_total", &[]), 1.0);
+}
